@@ -1,0 +1,1 @@
+"""Unified profiles to point-in-time features."""

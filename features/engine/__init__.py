@@ -1,0 +1,1 @@
+"""What makes definitions correct: registry, time, compilation, stores."""

@@ -1,0 +1,105 @@
+"""What a feature is: one object that says everything about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import ibis.expr.types as ir
+
+from kernel.errors import UsageError
+
+
+class Unit(StrEnum):
+    """What a feature's number counts; it decides how the number is written for a person."""
+
+    DAYS = "days"
+    MONEY = "money"
+    COUNT = "count"
+    SHARE = "share"
+    RATIO = "ratio"
+    WORD = "word"
+
+
+class View(StrEnum):
+    """The rows a feature aggregates; each is built by the engine from rows known at ``as_of`` and in the window.
+
+    None of them has a moment in time: ``days_ago`` (exact) and ``day_ago`` (local calendar days, 0 = the last day
+    before ``as_of``) are all that a definition can see, so that it cannot look past ``as_of``.
+    """
+
+    LINES = "lines"  # order lines: transaction_id, amount, discount, quantity, product_id, category, channel
+    ORDERS = "orders"  # amount, discount, quantity, lines, products, categories, weekday (0 = Monday), hour
+    DAYS = "days"  # days with a purchase: day_ago, amount, orders
+    GAPS = "gaps"  # days between successive purchase days: gap_days, rank (1 = newest)
+    CATEGORIES = "categories"  # spend per category: category, amount
+    ACTIVITIES = "activities"  # kind, value, detail
+    CUSTOMERS = "customers"  # created_days_ago and the project's attributes; not aggregated
+    FEATURES = "features"  # the columns above; not aggregated: ratios and differences
+
+
+Expression = Callable[[ir.Table], ir.Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature of a customer as of a moment.
+
+    Attributes:
+        name: column name, unique.
+        group: what people would call the family, also the name of its file.
+        view: the rows it aggregates.
+        expression: from the view to an aggregate (for CUSTOMERS and FEATURES: to a column).
+        phrase: the rest of a sentence that begins with the value: "days since the last purchase".
+        unit: what the number counts.
+        window_days: only rows less than this many days old; None for the whole history.
+        when_unknown: the value where the customer has no such rows; None for "missing".
+        owner, version: the version rises when the meaning changes.
+    """
+
+    name: str
+    group: str
+    view: View
+    expression: Expression
+    phrase: str
+    unit: Unit
+    window_days: int | None = None
+    when_unknown: float | None = None
+    owner: str = "foresight"
+    version: int = 1
+
+    @property
+    def is_word(self) -> bool:
+        """True for a categorical column of words, False for a number."""
+        return self.unit is Unit.WORD
+
+
+class FeatureSet(tuple[Feature, ...]):
+    """The features of a project, in order; names are unique."""
+
+    __slots__ = ()
+
+    def __new__(cls, features: Iterable[Feature]) -> FeatureSet:
+        made = super().__new__(cls, features)
+        names = [feature.name for feature in made]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(
+                f"Two features are called '{twice[0]}'.", where="features/definitions", fix="Give one another name."
+            )
+        return made
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in order."""
+        return [feature.name for feature in self]
+
+    @property
+    def words(self) -> list[str]:
+        """Names of the categorical columns."""
+        return [feature.name for feature in self if feature.is_word]
+
+    def named(self, name: str) -> Feature:
+        """The feature of that name (KeyError when there is none)."""
+        return {feature.name: feature for feature in self}[name]

@@ -1,0 +1,1 @@
+"""Words and ports that features, training and serving share."""

@@ -1,0 +1,379 @@
+"""Closed-form predictions of the "buy till you die" models, from parameters alone; fitting is in ``training``.
+
+Symbols as in the papers: a customer has ``x`` (frequency) repeat purchase days, the last of them ``t_x`` (recency)
+after the first purchase, and is ``T`` old. Histories and horizons come in days, parameters are per period of
+``days_per_period`` days.
+
+Sources: BG/NBD: Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2).
+P(alive): Fader, Hardie & Lee (2008), note 021 at brucehardie.com. Gamma-Gamma: Fader & Hardie (2013), note 025 there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaln, expit, gammaln
+
+from kernel.errors import DataError, RegistryError, UsageError, did_you_mean
+
+Floats = NDArray[np.float64]
+
+_LOG_TAIL = math.log(1e-18)  # what is cut off either end of the integral, relative to the answer's upper bound
+_CHUNK = 1_000_000  # cells of one block of the integrand: 8 MB per temporary array
+
+
+@dataclass(frozen=True)
+class BgNbd:
+    """BG/NBD: purchases are Poisson while alive, and after each purchase the customer leaves with probability p.
+
+    Rates are Gamma(r, alpha) over customers, leaving probabilities Beta(a, b); ``alpha`` is in periods of
+    ``days_per_period`` days, the other parameters have no unit.
+    """
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+    days_per_period: float
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+
+    def to_dict(self) -> dict[str, float]:
+        """The parameters, ready for JSON; floats survive the round trip exactly."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, object]) -> Self:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            RegistryError: a parameter is missing, unknown or no number.
+            UsageError: a parameter is not above 0.
+        """
+        return cls(**_parameters(stored, cls))
+
+    def probability_alive(self, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike) -> Floats:
+        """P(alive at T | x, t_x, T), in [0, 1], shape of the broadcast inputs.
+
+        Customers leave only after a repeat purchase in this model, so a frequency of 0 gives exactly 1, as in the
+        paper, however long ago the first purchase was: it says "has not had the occasion to leave", not "will buy".
+
+        Raises:
+            DataError: the histories contradict themselves, see ``checked_histories``.
+        """
+        x, recency, age = checked_histories(frequency, recency_days, T_days)
+        return self._probability_alive(x, recency / self.days_per_period, age / self.days_per_period)
+
+    def expected_purchases(
+        self, horizon_days: float, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike
+    ) -> Floats:
+        """E[number of purchase days in (T, T + horizon_days] | x, t_x, T], shape of the broadcast inputs.
+
+        Equation 10 of the paper, as P(alive) times the expectation given alive. The second factor does not depend on
+        ``t_x``, hence is computed once per distinct (x, T).
+
+        Raises:
+            DataError: the histories contradict themselves, see ``checked_histories``.
+            UsageError: ``horizon_days`` is negative or not finite.
+        """
+        horizon = self._periods(horizon_days)
+        x, recency, age = checked_histories(frequency, recency_days, T_days)
+        t_x, T = recency / self.days_per_period, age / self.days_per_period
+        if_alive = self._purchases_if_alive(horizon, x.ravel(), T.ravel()).reshape(x.shape)
+        return if_alive * self._probability_alive(x, t_x, T)
+
+    def population(self, horizon_days: float) -> float:
+        """E[X(t)]: purchase days of a new customer after the first one, equation 9 of the paper.
+
+        It is the prior for a customer without history.
+
+        Raises:
+            UsageError: ``horizon_days`` is negative or not finite.
+        """
+        return float(self._purchases_if_alive(self._periods(horizon_days), np.zeros(1), np.zeros(1))[0])
+
+    def log_likelihood(self, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike) -> Floats:
+        """Log-likelihood of each customer, time in periods, equation 6 of the paper; shape of the broadcast inputs.
+
+        Raises:
+            DataError: the histories contradict themselves, see ``checked_histories``.
+        """
+        x, recency, age = checked_histories(frequency, recency_days, T_days)
+        t_x, T = recency / self.days_per_period, age / self.days_per_period
+        alive = (
+            gammaln(self.r + x)
+            - gammaln(self.r)
+            + self.r * np.log(self.alpha)
+            + betaln(self.a, self.b + x)
+            - betaln(self.a, self.b)
+            - (self.r + x) * np.log(self.alpha + T)
+        )
+        # The two ways to have bought nothing since t_x, alive or gone, are summed without leaving log space.
+        return alive + np.logaddexp(0.0, self._log_odds_gone(x, t_x, T))
+
+    def _periods(self, horizon_days: float) -> float:
+        if not (math.isfinite(horizon_days) and horizon_days >= 0):
+            raise UsageError(
+                f"A horizon of {horizon_days} days is not a length of time.",
+                where="horizon_days",
+                fix="Give a number of days, 0 or more.",
+            )
+        return horizon_days / self.days_per_period
+
+    def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        log_odds = (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)) + np.log(
+            self.a / (self.b + np.maximum(x, 1.0) - 1.0)
+        )
+        return np.where(x == 0, -np.inf, log_odds)
+
+    def _probability_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        return expit(-self._log_odds_gone(x, t_x, T))
+
+    def _purchases_if_alive(self, horizon: float, x: Floats, T: Floats) -> Floats:
+        """E[X(T, T + horizon] | alive at T, x, T] for one-dimensional ``x`` and ``T`` (periods)."""
+        frequencies, x_at = np.unique(x, return_inverse=True)
+        ages, T_at = np.unique(T, return_inverse=True)
+        pairs, row_at = np.unique(x_at * ages.size + T_at, return_inverse=True)
+        per_pair = np.empty(pairs.size)
+        starts = np.searchsorted(pairs, np.arange(frequencies.size + 1) * ages.size)
+        for index, frequency in enumerate(frequencies):
+            rows = slice(starts[index], starts[index + 1])
+            per_pair[rows] = self._one_frequency(horizon, float(frequency), ages[pairs[rows] % ages.size])
+        return per_pair[row_at]
+
+    def _one_frequency(self, horizon: float, x: float, T: Floats) -> Floats:
+        """The same for one ``x`` and many ``T``, by Euler's integral of the hypergeometric function.
+
+        Given alive, the rate is Gamma(r + x, alpha + T) and p is Beta(a, b + x), which leaves one integral:
+        the mean over p of g(p) = (1 - (1 + k p) ** -(r + x)) / p with k = horizon / (alpha + T). Unlike the printed
+        form it has no singularity at a = 1 and no power that overflows for a large x.
+        The mean of a straight line in p is known; g minus a line that meets it at the ends dies out sooner.
+        """
+        if horizon == 0.0:
+            return np.zeros(T.size)
+        shape, b = self.r + x, self.b + x
+        # Only a < 1 needs the line at p = 0; elsewhere it would cancel digits when few purchases come before leaving.
+        at_zero = 1.0 if self.a < 1.0 else 0.0
+        nodes = _BetaNodes.make(self.a, b, steepness=shape * horizon / self.alpha, order_at_zero=at_zero)
+        k = horizon / (self.alpha + T)
+        at_one = _relative_purchases(np.ones(1), k, shape)
+        mean = (at_zero * b + at_one[:, 0] * self.a) / (self.a + b)
+        rows_per_block = max(1, _CHUNK // nodes.p.size)
+        for start in range(0, T.size, rows_per_block):
+            rows = slice(start, start + rows_per_block)
+            line = at_zero * nodes.one_minus_p + at_one[rows] * nodes.p
+            difference = _relative_purchases(nodes.p, k[rows], shape) - line
+            # Not a matrix product: its rounding depends on how many rows there are, and one customer must score alike
+            # alone and among a million.
+            mean[rows] += np.sum(difference * nodes.weight, axis=1)
+        return shape * k * mean
+
+
+def _relative_purchases(p: Floats, k: Floats, shape: float) -> Floats:
+    """g(p) / g(0), (number of k, number of p), in (0, 1]: what leaving takes from the purchases expected."""
+    kp = k[:, None] * p
+    return -np.expm1(-shape * np.log1p(kp)) / (shape * kp)
+
+
+@dataclass(frozen=True)
+class _BetaNodes:
+    """Nodes and weights of a mean over p ~ Beta(a, b) of a function that vanishes linearly at p = 1.
+
+    In s = logit(p) the integrand is analytic and decays exponentially at both ends, where the plain trapezoidal rule
+    converges exponentially (Trefethen & Weideman 2014, SIAM Review 56(3)).
+    """
+
+    p: Floats
+    one_minus_p: Floats
+    weight: Floats
+
+    @classmethod
+    def make(cls, a: float, b: float, *, steepness: float, order_at_zero: float) -> Self:
+        """``order_at_zero``: 1 if the function vanishes at p = 0, with a slope up to ``steepness``, 0 if it does not.
+
+        Steepness also bounds how far below the function's maximum its mean may lie.
+        """
+        log_beta = float(betaln(a, b))
+        low = (_LOG_TAIL + log_beta - math.log1p(steepness)) / (a + order_at_zero)
+        high = -(_LOG_TAIL + log_beta) / (b + 1.0)
+        low, high = _tighten(low, a, b, log_beta), _tighten(high, a, b, log_beta)
+        step = min(0.2, 0.4 * math.sqrt(1.0 / a + 1.0 / b))  # the width of the Beta density's peak in s
+        s = low + step * np.arange(math.ceil((high - low) / step) + 1)
+        log_p, log_q = -np.logaddexp(0.0, -s), -np.logaddexp(0.0, s)
+        return cls(p=expit(s), one_minus_p=expit(-s), weight=step * np.exp(a * log_p + b * log_q - log_beta))
+
+
+def _tighten(s: float, a: float, b: float, log_beta: float) -> float:
+    """Moves a bound inwards to where the density of s reaches the tail's level, if it lies further out.
+
+    The log-density is concave, so Newton steps that start outside stay outside: stopping early costs nodes, not
+    accuracy. It matters for nearly homogeneous customers (a and b in the thousands), whose peak is narrow.
+    """
+    for _ in range(20):
+        excess = a * _log_expit(s) + b * _log_expit(-s) - log_beta - _LOG_TAIL + 4.0
+        slope = a - (a + b) * float(expit(s))
+        if excess >= -0.1:
+            break
+        s -= excess / slope
+    return s
+
+
+def _log_expit(s: float) -> float:
+    return -math.log1p(math.exp(-s)) if s > 0 else s - math.log1p(math.exp(s))
+
+
+@dataclass(frozen=True)
+class GammaGamma:
+    """Gamma-Gamma: a customer's orders are Gamma(p, nu), nu is Gamma(q, v) over customers, whatever their frequency.
+
+    ``v`` is in the currency of the orders, ``p`` and ``q`` have no unit.
+    """
+
+    p: float
+    q: float
+    v: float
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+
+    def to_dict(self) -> dict[str, float]:
+        """The parameters, ready for JSON; floats survive the round trip exactly."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, object]) -> Self:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            RegistryError: a parameter is missing, unknown or no number.
+            UsageError: a parameter is not above 0.
+        """
+        return cls(**_parameters(stored, cls))
+
+    @property
+    def population_mean(self) -> float:
+        """Mean order value over all customers, p v / (q - 1).
+
+        Raises:
+            DataError: q <= 1, the mean over customers does not exist.
+        """
+        if self.q <= 1.0:
+            raise DataError(
+                f"The mean order value does not exist: q is {self.q:.3g}, and has to be above 1.",
+                where="Gamma-Gamma parameters",
+                fix="Fit on orders whose largest values are capped.",
+            )
+        return self.p * self.v / (self.q - 1.0)
+
+    def expected_order_value(self, frequency: ArrayLike, monetary_value: ArrayLike) -> Floats:
+        """E[mean spend of a purchase day | x, mean of x repeat purchase days], shape of the broadcast inputs.
+
+        A mean of the customer's own and the population's, equation 5 of note 025, weighted by how much is known. A
+        frequency of 0 gives the population mean; its ``monetary_value`` says nothing and may be missing.
+
+        Raises:
+            DataError: a negative or fractional frequency, a negative or missing value of a repeat customer, or q <= 1.
+        """
+        x, m = _checked_spend(frequency, monetary_value)
+        own_weight = self.p * x / (self.p * x + self.q - 1.0)
+        return (1.0 - own_weight) * self.population_mean + own_weight * m
+
+    def log_likelihood(self, frequency: ArrayLike, monetary_value: ArrayLike) -> Floats:
+        """Log-likelihood of each repeat customer's mean spend, equation 1a of note 025; shape of the broadcast inputs.
+
+        Raises:
+            DataError: a frequency below 1, or a value not above 0.
+        """
+        x, m = _checked_spend(frequency, monetary_value)
+        _reject(x < 1, "A customer without a repeat purchase has no mean spend.", "frequency", "Leave such rows out.")
+        _reject(m <= 0, "The model knows only spend above 0.", "monetary_value", "Leave such rows out.")
+        px = self.p * x
+        return (
+            self.q * np.log(self.v)
+            + (px - 1.0) * np.log(m)
+            + px * np.log(x)
+            - (px + self.q) * np.log(x * m + self.v)
+            - betaln(px, self.q)
+        )
+
+
+def checked_histories(
+    frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """The three as float arrays of one common shape, at least one-dimensional.
+
+    Raises:
+        DataError: a number is missing, infinite or below 0; a frequency is not whole; recency exceeds T.
+    """
+    x, t_x, T = _arrays("frequency, recency_days, T_days", frequency, recency_days, T_days)
+    _check_frequency(x)
+    for name, values in (("recency_days", t_x), ("T_days", T)):
+        bad = ~(np.isfinite(values) & (values >= 0))
+        _reject(bad, f"{name} is negative or missing.", name, "Count days from the first purchase day.")
+    fix = "Let both end at the same moment of knowledge, and count both from the first purchase day."
+    _reject(t_x > T, "The last purchase lies after the last observed day.", "recency_days against T_days", fix)
+    return x, t_x, T
+
+
+def _checked_spend(frequency: ArrayLike, monetary_value: ArrayLike) -> tuple[Floats, Floats]:
+    x, m = _arrays("frequency, monetary_value", frequency, monetary_value)
+    _check_frequency(x)
+    m = np.where(x == 0, 0.0, m)
+    fix = "Give the mean net spend of the repeat purchase days; decide before what a net refund counts as."
+    _reject(~(np.isfinite(m) & (m >= 0)), "monetary_value is negative or missing.", "monetary_value", fix)
+    return x, m
+
+
+def _check_frequency(x: Floats) -> None:
+    bad = ~(np.isfinite(x) & (x >= 0) & (np.floor(x) == x))
+    _reject(bad, "frequency is not a whole number of 0 or more.", "frequency", "Count the repeat purchase days.")
+
+
+def _arrays(names: str, *values: ArrayLike) -> list[Floats]:
+    try:
+        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in values))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "The columns are not numbers of one common length.", where=names, fix="Give numeric columns of one table."
+        ) from error
+    return list(arrays)
+
+
+def _reject(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise DataError(what, where=f"{where}: {int(bad.sum())} of {bad.size} rows, first at position {first}", fix=fix)
+
+
+def _require_positive(model: BgNbd | GammaGamma) -> None:
+    for field in fields(model):
+        value = getattr(model, field.name)
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(
+                f"The parameter {field.name} is {value}, and has to be a number above 0.",
+                where=f"{type(model).__name__}.{field.name}",
+                fix="Fit the model again, or correct the stored parameters.",
+            )
+
+
+def _parameters(stored: Mapping[str, object], model: type[BgNbd] | type[GammaGamma]) -> dict[str, float]:
+    names = [field.name for field in fields(model)]
+    fix = "Train the model again."
+    for name in stored:
+        if name not in names:
+            what = f"'{name}' is no parameter. {did_you_mean(name, names)}"
+            raise RegistryError(what, where=f"stored {model.__name__}", fix=fix)
+    parameters: dict[str, float] = {}
+    for name in names:
+        value = stored.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            what = f"The parameter '{name}' is missing or no number."
+            raise RegistryError(what, where=f"stored {model.__name__}", fix=fix)
+        parameters[name] = float(value)
+    return parameters

@@ -1,0 +1,244 @@
+"""``foresight.toml``: what a project is, where its tables are, what it predicts."""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from kernel.errors import UsageError, did_you_mean
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class Section(BaseModel):
+    """A part of the file; unknown keys are errors, and errors never echo the values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+
+class ProjectSection(Section):
+    """Who and where: names, money, time."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except Exception as error:
+            raise ValueError(f"'{name}' is no IANA time zone such as Europe/Paris") from error
+        return name
+
+
+class SourceSettings(Section):
+    """One table of the user's: a file (or glob), a table of a DuckDB file, or a table of a PostgreSQL database."""
+
+    file: str | None = None
+    duckdb: str | None = None
+    postgres: str | None = None
+    table: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_path(cls, value: Any) -> Any:
+        return {"file": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SourceSettings:
+        kinds = [kind for kind in ("file", "duckdb", "postgres") if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError("name exactly one of file, duckdb, postgres")
+        if kinds != ["file"] and self.table is None:
+            raise ValueError(f"'{kinds[0]}' needs 'table' beside it")
+        return self
+
+
+class TableSettings(Section):
+    """How one semantic table is made from sources: ``from`` is a source's name or a SQL FROM clause over sources;
+    each column is a column name or a SQL expression over it."""
+
+    from_: str = Field(alias="from", min_length=1)
+    columns: dict[str, str]
+    attributes: dict[str, str] = {}
+
+
+class ChurnSettings(Section):
+    """Churn = no purchase in the ``horizon_days`` from ``as_of``, among customers active in the ``active_days`` before.
+
+    ``bands``: the percentiles at which the medium and the high band begin.
+    """
+
+    active_days: Days = 90
+    horizon_days: Days = 90
+    bands: tuple[float, float] = (70.0, 90.0)
+
+    @field_validator("bands")
+    @classmethod
+    def _ordered(cls, bands: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < bands[0] < bands[1] < 100:
+            raise ValueError("two percentiles in rising order between 0 and 100, such as [70, 90]")
+        return bands
+
+
+class ValueSettings(Section):
+    """Lifetime value = expected net spend in the ``horizon_days`` from ``as_of``; ``high_value_share`` of the active
+    customers with the highest value are of high value."""
+
+    horizon_days: Days = 90
+    high_value_share: float = Field(default=0.2, gt=0, lt=1)
+
+
+class TrainingSettings(Section):
+    """Cut-offs lie ``step_days`` apart, the first one ``history_days`` after the first transaction."""
+
+    step_days: Days = 14
+    history_days: Days = 90
+    max_cutoffs: int = Field(default=24, ge=2, le=200)
+    seed: int = 7
+
+
+class ActionsSettings(Section):
+    """The catalogue a marketer edits."""
+
+    catalogue: str | None = None
+    top_k: int = Field(default=3, ge=1, le=20)
+
+
+class ServiceSettings(Section):
+    """The scoring service; keys are kept as SHA-256 hex digests."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=1, le=65535)
+    max_ids: int = Field(default=1000, ge=1)
+    max_body_bytes: int = Field(default=2_000_000, ge=1000)
+    api_keys_sha256: tuple[str, ...] = ()
+
+
+class RegistrySettings(Section):
+    """MLflow: ``folder`` holds database and artefacts; ``model_prefix`` begins the names of this project's models."""
+
+    folder: str = "mlruns"
+    model_prefix: str | None = None
+
+
+class StateSettings(Section):
+    """``folder`` holds snapshots and reports; ``url`` is the database of decisions (default: SQLite in the folder)."""
+
+    folder: str = ".foresight"
+    url: str | None = None
+
+
+class Settings(Section):
+    """The whole file."""
+
+    file: Path
+    project: ProjectSection
+    sources: dict[str, SourceSettings]
+    tables: dict[str, tuple[TableSettings, ...]]
+    churn: ChurnSettings = ChurnSettings()
+    value: ValueSettings = ValueSettings()
+    training: TrainingSettings = TrainingSettings()
+    actions: ActionsSettings = ActionsSettings()
+    service: ServiceSettings = ServiceSettings()
+    registry: RegistrySettings = RegistrySettings()
+    state: StateSettings = StateSettings()
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _one_or_many(cls, tables: Any) -> Any:
+        if not isinstance(tables, dict):
+            return tables
+        return {name: part if isinstance(part, list) else [part] for name, part in tables.items()}
+
+    def path(self, written: str) -> Path:
+        """A path of the file: absolute, relative to the file, or ``package:NAME/inside`` of an installed package."""
+        if not written.startswith("package:"):
+            return (self.file.parent / written).resolve()
+        package, _, inside = written.removeprefix("package:").partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise UsageError(
+                f"The package '{package}' is not installed.",
+                where=str(self.file),
+                fix="Install it, or name another file.",
+            )
+        return Path(spec.origin).parent / inside
+
+    @property
+    def registry_folder(self) -> Path:
+        """Where MLflow's database and artefacts are."""
+        return self.path(self.registry.folder)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where this project's snapshots, decisions and reports are."""
+        return self.path(self.state.folder) / self.project.name
+
+    @property
+    def state_url(self) -> str:
+        """The SQLAlchemy URL of decisions and feedback."""
+        return self.state.url or f"sqlite:///{self.state_folder / 'decisions.db'}"
+
+    def model_name(self, kind: str) -> str:
+        """The registered name of this project's model of a kind (``churn``, ``value``)."""
+        prefix = f"{self.project.name}-" if self.registry.model_prefix is None else self.registry.model_prefix
+        return prefix + kind
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Read and check ``foresight.toml``.
+
+    Raises:
+        UsageError: the file is missing, is no TOML, or has an unknown key or a wrong value.
+    """
+    file = Path(path).resolve()
+    if file.is_dir():
+        file = file / "foresight.toml"
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            "There is no such configuration file.",
+            where=str(file),
+            fix="Copy an example folder and edit its foresight.toml.",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The file is not valid TOML: {error}.", where=str(file), fix="Correct that line.") from error
+    try:
+        return Settings.model_validate({"file": file, **content})
+    except ValidationError as error:
+        raise _explained(error, file) from error
+
+
+def _explained(error: ValidationError, file: Path) -> UsageError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = [part for part in first["loc"] if isinstance(part, str)]
+    where = f"{file}: {'.'.join(map(str, first['loc']))}"
+    if first["type"] == "extra_forbidden":
+        return UsageError(f"Unknown key '{place[-1]}'.", where=where, fix=did_you_mean(place[-1], _keys_at(place[:-1])))
+    if first["type"] == "missing":
+        return UsageError(f"The key '{place[-1]}' is missing.", where=where, fix="Add it; the examples show how.")
+    return UsageError(f"'{place[-1]}' is not right: {first['msg']}.", where=where, fix="Correct the value.")
+
+
+def _keys_at(place: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in place:
+        field = model.model_fields.get(part)
+        inner = _model_within(field.annotation) if field is not None else None
+        model = inner or model
+    return [info.alias or name for name, info in model.model_fields.items() if name != "file"]
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_within(part))), None)

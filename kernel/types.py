@@ -1,0 +1,67 @@
+"""Nouns with one meaning that features, training and serving share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Why a customer has, or has not, each number."""
+
+    SCORED = "scored"
+    INACTIVE = "inactive"  # outside the churn cohort: already gone by its definition; value and P(alive) still hold
+    INSUFFICIENT_HISTORY = "insufficient_history"  # nothing known before as_of: the population's prior is given
+    NO_CONSENT = "no_consent"  # profiling is not allowed: no number at all
+
+
+class Band(StrEnum):
+    """Churn bands a person acts on; their limits are configuration, stored with the model."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One exact part of a customer's churn score.
+
+    Attributes:
+        code: the feature's name.
+        text: the same in words, with value and unit, and the usual level of active customers.
+        value: the feature's value; None when it is unknown, a string for an attribute.
+        effect: additive contribution to the log-odds of churn; above 0 raises the risk.
+    """
+
+    code: str
+    text: str
+    value: float | str | None
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What is predicted for one customer at one moment of knowledge. Probabilities in [0, 1], money in the project's
+    currency, percentiles in [0, 100]; a number that may not be given is None."""
+
+    customer_id: str
+    as_of: datetime
+    scored_at: datetime
+    status: Status
+    churn_probability: float | None
+    churn_percentile: float | None
+    churn_band: Band | None
+    churn_reasons: tuple[Reason, ...]
+    probability_alive: float | None
+    expected_purchases: float | None
+    lifetime_value: float | None
+    lifetime_value_low: float | None
+    lifetime_value_high: float | None
+    churn_probability_low: float | None
+    churn_probability_high: float | None
+    value_percentile: float | None
+    is_high_value: bool | None
+    churn_model: str
+    value_model: str

@@ -1,0 +1,1 @@
+"""Models to scores to the next best action."""
