@@ -1,6 +1,7 @@
 """How much and how often in the last days, and whether that is more or less than before."""
 
 from collections.abc import Iterator
+from math import log
 
 from features.engine.definition import Expression, Feature, Unit, View
 
@@ -71,4 +72,26 @@ def _between_windows() -> Iterator[Feature]:
             )
 
 
-FEATURES = (*_in_windows(), *_between_windows())
+def _decayed(half_life_days: int) -> Expression:
+    # Each line's part is rounded to a decimal before the sum: exact sums do not depend on the order of rows.
+    return lambda lines: (
+        (lines.amount.cast("float64") * (lines.days_ago * (-log(2) / half_life_days)).exp())
+        .cast("decimal(18, 6)")
+        .sum()
+    )
+
+
+def _with_memory() -> Iterator[Feature]:
+    for half_life in (14, 45, 120):
+        yield Feature(
+            name=f"decayed_spend_{half_life}d",
+            group="trend",
+            view=View.LINES,
+            expression=_decayed(half_life),
+            phrase=f"of spend, where money of {half_life} days ago counts half",
+            unit=Unit.MONEY,
+            when_unknown=0,
+        )
+
+
+FEATURES = (*_in_windows(), *_between_windows(), *_with_memory())

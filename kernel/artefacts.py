@@ -1,0 +1,179 @@
+"""What a trained model leaves on disk: native files and one JSON manifest, never a pickled object.
+
+The manifest is the contract between training (which writes it) and serving (which reads it): it says everything
+about the model that a score needs, so that neither imports the other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kernel.errors import RegistryError
+
+MANIFEST = "manifest.json"
+GRID_POINTS = 1001  # percentiles are read from a grid a tenth of a point fine
+
+Floats = NDArray[np.float64]
+SomeManifest = TypeVar("SomeManifest", bound="Manifest")
+
+
+class Part(BaseModel):
+    """A piece of a manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class FeatureColumn(Part):
+    """A model input: its words become the positions in ``categories``; unknown words are missing."""
+
+    name: str
+    phrase: str
+    unit: str
+    version: int
+    categories: tuple[str, ...] | None = None
+    typical: float | None = None  # the median of the training population
+
+
+class Similar(Part):
+    """What became of customers with similar predictions in the back-test: an interval for one prediction.
+
+    ``prediction`` rises; ``low`` and ``high`` are the bounds there, for churn as probabilities, for value as multiples
+    of the prediction.
+    """
+
+    method: str
+    confidence: float
+    customers_per_point: int
+    prediction: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def bounds(self, prediction: Floats) -> tuple[Floats, Floats]:
+        """Lower and upper bound at each prediction, shape (n,), interpolated between the points."""
+        return (
+            np.interp(prediction, self.prediction, self.low),
+            np.interp(prediction, self.prediction, self.high),
+        )
+
+
+class Manifest(Part):
+    """What every model says of itself. Moments are UTC, money is in ``currency``."""
+
+    kind: str
+    format: Literal[1] = 1
+    project: str
+    currency: str
+    as_of: datetime
+    horizon_days: int
+    data_fingerprint: str
+    columns: tuple[FeatureColumn, ...]
+    percentile_grid: tuple[float, ...]
+    intervals: Similar
+
+
+class BgNbdParameters(Part):
+    """BG/NBD, per period of ``days_per_period`` days."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+    days_per_period: float
+
+
+class GammaGammaParameters(Part):
+    """Gamma-Gamma, in the project's currency."""
+
+    p: float
+    q: float
+    v: float
+
+
+class ChurnManifest(Manifest):
+    """Churn: log-odds = ``slope`` x raw score + ``intercept``."""
+
+    kind: Literal["churn"] = "churn"
+    active_days: int
+    slope: float
+    intercept: float
+    base_rate: float
+    bands: tuple[float, float]
+
+
+class ValueManifest(Manifest):
+    """Lifetime value. ``spend_model`` is the winner of the back-test; the BTYD part is always there, since it gives
+    P(alive) and expected purchases."""
+
+    kind: Literal["value"] = "value"
+    spend_model: Literal["btyd", "two_part"]
+    bg_nbd: BgNbdParameters
+    gamma_gamma: GammaGammaParameters
+    net_share: float  # net spend / gross spend of the past: what returns leave
+    pace_weights: dict[str, float]  # weights of the paces that make the expected spend at the current pace
+    scale: float  # the total of the back-test over the total predicted
+    prior_spend: float
+    prior_low: float
+    prior_high: float
+    high_value_from: float  # expected spend at which a customer is of high value
+
+
+def percentile_grid(values: Floats) -> tuple[float, ...]:
+    """The grid of a population's predictions from which percentiles are read."""
+    return tuple(float(value) for value in np.quantile(values, np.linspace(0, 1, GRID_POINTS)))
+
+
+def percentiles(values: Floats, grid: tuple[float, ...]) -> Floats:
+    """Percentile (0-100) of each value within the population of the grid; the same for one row or a million."""
+    return np.interp(values, grid, np.linspace(0, 100, len(grid)))
+
+
+def model_matrix(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Floats:
+    """Model inputs, shape (rows, columns): words as positions in their categories, NaN where unknown.
+
+    Raises:
+        RegistryError: the frame lacks a column the model was trained on.
+    """
+    missing = [column.name for column in columns if column.name not in frame]
+    if missing:
+        raise RegistryError(
+            f"The model needs the feature '{missing[0]}', which this project does not have ({len(missing)} missing).",
+            where="features",
+            fix="Train again: the features or attributes changed since the model was made.",
+        )
+    matrix = np.empty((len(frame), len(columns)))
+    for i, column in enumerate(columns):
+        values = frame[column.name]
+        if column.categories is None:
+            matrix[:, i] = values.to_numpy(dtype="float64", na_value=np.nan)
+        else:
+            codes = pd.Index(column.categories, dtype="object").get_indexer(pd.Index(values, dtype="object"))
+            matrix[:, i] = np.where(codes < 0, np.nan, codes)
+    return matrix
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest into a model's folder."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read_manifest(folder: Path, kind: type[SomeManifest]) -> SomeManifest:
+    """Read a model's manifest.
+
+    Raises:
+        RegistryError: it is missing, or of another kind or format.
+    """
+    try:
+        return kind.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise RegistryError(
+            f"The model's manifest cannot be read as {kind.__name__} ({type(error).__name__}).",
+            where=str(folder / MANIFEST),
+            fix="Train again with this version.",
+        ) from error

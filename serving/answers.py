@@ -1,0 +1,141 @@
+"""From insights to what the service answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.types import Score
+from serving.insights import Insight, InsightSource, ModelVersions
+from serving.schemas import ActionAnswer, CustomerScore, ReasonAnswer, Recommendation, WithheldActionAnswer
+
+if TYPE_CHECKING:
+    from serving.decisioning import decision as decisioning
+    from serving.decisioning.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContext:
+    """What every answer of one project shares.
+
+    Attributes:
+        project: the project's name.
+        currency: ISO 4217.
+        horizon_days: days that the lifetime value covers.
+        churn_horizon_days: days ahead in which a churner does not purchase.
+        versions: the models and the policy that answer.
+    """
+
+    project: str
+    currency: str
+    horizon_days: int
+    churn_horizon_days: int
+    versions: ModelVersions
+
+    @classmethod
+    def of(cls, source: InsightSource) -> AnswerContext:
+        """The context of a source, as it answers now."""
+        return cls(source.project, source.currency, source.horizon_days, source.churn_horizon_days, source.versions())
+
+
+def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
+    """The batch file's columns for one customer, with intervals, horizons and currency."""
+    score = insight.score
+    return CustomerScore(
+        customer_id=score.customer_id,
+        as_of=score.as_of,
+        scored_at=score.scored_at,
+        churn_probability=score.churn_probability,
+        churn_probability_low=score.churn_probability_low,
+        churn_probability_high=score.churn_probability_high,
+        churn_horizon_days=context.churn_horizon_days,
+        churn_percentile=score.churn_percentile,
+        churn_band=score.churn_band,
+        churn_reasons=_reasons(score),
+        probability_alive=score.probability_alive,
+        expected_purchases=score.expected_purchases,
+        lifetime_value=score.lifetime_value,
+        lifetime_value_low=score.lifetime_value_low,
+        lifetime_value_high=score.lifetime_value_high,
+        value_horizon_days=context.horizon_days,
+        currency=context.currency,
+        value_percentile=score.value_percentile,
+        is_high_value=score.is_high_value,
+        recommended_actions=_recommended(insight.decision),
+        status=score.status,
+        churn_model=score.churn_model,
+        value_model=score.value_model,
+        policy=_policy(insight, context),
+    )
+
+
+def recommendation(insight: Insight, context: AnswerContext) -> Recommendation:
+    """What was decided for one customer, and why other actions were not offered."""
+    score, decision = insight.score, insight.decision
+    return Recommendation(
+        customer_id=score.customer_id,
+        as_of=score.as_of,
+        status=score.status,
+        decision_id=decision.decision_id if decision else None,
+        placement=decision.placement if decision else None,
+        recommended_actions=_recommended(decision),
+        chosen=decision.chosen if decision else None,
+        propensity=decision.propensity if decision else None,
+        not_offered=_withheld(decision),
+        currency=context.currency,
+        value_horizon_days=context.horizon_days,
+        churn_model=score.churn_model,
+        value_model=score.value_model,
+        policy=_policy(insight, context),
+    )
+
+
+def decisions_of(insights: Sequence[Insight]) -> list[Decision]:
+    """The decisions that must be kept before they are answered."""
+    return [insight.decision for insight in insights if insight.decision is not None]
+
+
+def _policy(insight: Insight, context: AnswerContext) -> str:
+    return insight.decision.policy_version if insight.decision else context.versions.policy
+
+
+def _reasons(score: Score) -> tuple[ReasonAnswer, ...]:
+    return tuple(
+        ReasonAnswer(code=reason.code, text=reason.text, value=reason.value, effect=reason.effect)
+        for reason in score.churn_reasons
+    )
+
+
+def _recommended(decision: Decision | None) -> tuple[ActionAnswer, ...]:
+    if decision is None:
+        return ()
+    candidates = {candidate.action_id: candidate for candidate in decision.candidates}
+    return tuple(_action(item, candidates[item.action_id]) for item in decision.recommended)
+
+
+def _action(item: decisioning.Recommendation, candidate: decisioning.Candidate) -> ActionAnswer:
+    expected = item.expected_incremental_value
+    return ActionAnswer(
+        action=item.action_id,
+        label=item.label,
+        rank=item.position,
+        expected_value=expected,
+        expected_value_low=expected if candidate.eiv_low is None else candidate.eiv_low,
+        expected_value_high=expected if candidate.eiv_high is None else candidate.eiv_high,
+        probability=candidate.probability,
+        explanation=item.explanation,
+        cost=0.0 if candidate.cost is None else candidate.cost,
+        uplift=candidate.uplift,
+        status=candidate.status.value,
+    )
+
+
+def _withheld(decision: Decision | None) -> tuple[WithheldActionAnswer, ...]:
+    if decision is None:
+        return ()
+    return tuple(
+        WithheldActionAnswer(action=item.action_id, label=item.label, reason_codes=tuple(item.reason_codes))
+        for item in decision.candidates
+        if not item.eligible
+    )

@@ -1,0 +1,1 @@
+"""Catalogue, rules, value, policy: from scores to a decision."""

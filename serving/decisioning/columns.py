@@ -1,0 +1,106 @@
+"""Columns that rules read: plain numpy arrays with null masks, the same for one row and for a million."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from kernel.errors import DataError, did_you_mean
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Kind(StrEnum):
+    """The type of a column or of an expression."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    UNKNOWN = "unknown"  # not declared yet, or a column that holds nothing but NULL
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Values with a null mask, each of shape (rows,), or () for a constant. Values under the mask are fillers
+    (0, "" or False) and mean nothing; numbers are finite float64, texts are Python strings in an object array."""
+
+    kind: Kind
+    values: npt.NDArray[Any]
+    null: Bools
+
+
+class Columns:
+    """A data frame, converted column by column when a rule first reads it.
+
+    Attributes:
+        rows: how many customers.
+    """
+
+    def __init__(self, frame: pd.DataFrame, *, where: str = "the customers to decide for") -> None:
+        self.rows = len(frame)
+        self._frame = frame
+        self._where = where
+        self._vectors: dict[str, Vector] = {}
+
+    def vector(self, name: str) -> Vector:
+        """The column ``name``, of shape (rows,). NaN, None and infinite numbers are NULL.
+
+        Raises:
+            DataError: the column is absent, or holds neither numbers, texts nor booleans.
+        """
+        if name not in self._vectors:
+            if name not in self._frame.columns:
+                near = did_you_mean(name, map(str, self._frame.columns))
+                raise DataError(
+                    f"The column '{name}' is missing.",
+                    where=self._where,
+                    fix=f"A rule or value of the catalogue needs it. {near}",
+                )
+            self._vectors[name] = _vector(cast("pd.Series", self._frame[name]), name, self._where)
+        return self._vectors[name]
+
+    def take(self, rows: Ints) -> Columns:
+        """The columns that were read so far, with only ``rows`` (positions)."""
+        part = Columns(self._frame.iloc[:0], where=self._where)
+        part.rows = len(rows)
+        part._vectors = {
+            name: Vector(vector.kind, vector.values[rows], vector.null[rows]) for name, vector in self._vectors.items()
+        }
+        return part
+
+
+def _vector(series: pd.Series, name: str, where: str) -> Vector:
+    null = np.asarray(series.isna(), dtype=np.bool_)
+    if null.all():
+        return Vector(Kind.UNKNOWN, np.zeros(len(null)), null)
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return Vector(Kind.BOOLEAN, np.asarray(series.fillna(False), dtype=np.bool_), null)
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        return _numbers(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    objects = series.astype(object).to_numpy()
+    present = {type(value) for value in objects[~null]}
+    if all(issubclass(found, str) for found in present):
+        texts = np.where(null, "", objects).astype(object)
+        return Vector(Kind.TEXT, texts, null)
+    if all(issubclass(found, bool | np.bool_) for found in present):
+        return Vector(Kind.BOOLEAN, np.where(null, False, objects).astype(np.bool_), null)
+    if all(issubclass(found, int | float | Decimal | np.number) and found is not bool for found in present):
+        return _numbers(np.where(null, np.nan, objects).astype(np.float64))
+    raise DataError(
+        f"The column '{name}' holds neither numbers, texts nor booleans.",
+        where=where,
+        fix="Rules know these three types; turn a date into a number of days before as_of.",
+    )
+
+
+def _numbers(values: Floats) -> Vector:
+    finite = np.isfinite(values)
+    return Vector(Kind.NUMBER, np.where(finite, values, 0.0), ~finite)

@@ -1,0 +1,131 @@
+"""The record of one decision: every candidate with its value, probability and reasons, and what was drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from kernel.clock import iso
+from serving.decisioning.policy import BeliefStatus
+
+Mode = Literal["greedy", "explore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One action as it stood for one customer. Money in the project's currency; None where a part is unknown.
+
+    Attributes:
+        action_id: in the catalogue.
+        label: for people.
+        eligible: it survived every filter.
+        reason_codes: why it did not: ``<stage>: <clause>``, ``missing:<field>``, ``not_started``, ``ended``.
+        uplift: additional probability of the outcome; ``uplift_low`` and ``uplift_high`` enclose 90 % of the belief.
+        value: of one additional conversion.
+        cost: contact and expected incentive.
+        lever: weight on the value on that day.
+        expected_margin, contact_cost, incentive_cost, lever_effect: the parts;
+            ``expected_margin - contact_cost - incentive_cost + lever_effect`` is exactly the next.
+        expected_incremental_value: against doing nothing; ``eiv_low`` and ``eiv_high`` belong to the uplift's interval.
+        probability: with which the policy chooses it; 0 when not eligible.
+        status: where the uplift comes from; ``prior`` is a business assumption.
+    """
+
+    action_id: str
+    label: str
+    eligible: bool
+    reason_codes: tuple[str, ...]
+    uplift: float
+    uplift_low: float
+    uplift_high: float
+    value: float | None
+    cost: float | None
+    lever: float
+    expected_margin: float | None
+    contact_cost: float
+    incentive_cost: float
+    lever_effect: float | None
+    expected_incremental_value: float | None
+    eiv_low: float | None
+    eiv_high: float | None
+    probability: float
+    status: BeliefStatus
+
+    def to_dict(self) -> dict[str, Any]:
+        """Primitive values only."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return values | {"reason_codes": list(self.reason_codes), "status": self.status.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One line of what a person is shown.
+
+    Attributes:
+        position: from 1; only the first was drawn, and only it has a propensity.
+        action_id: in the catalogue.
+        label: for people, in the language that was asked for.
+        expected_incremental_value: against doing nothing, in the project's currency.
+        explanation: why, in plain words with unit and currency.
+    """
+
+    position: int
+    action_id: str
+    label: str
+    expected_incremental_value: float
+    explanation: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Primitive values only."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one customer, complete enough to be replayed and to be judged later.
+
+    Attributes:
+        decision_id: the same for the same customer, moment, placement, policy and models.
+        customer_id: whose.
+        as_of: moment of knowledge, UTC.
+        placement: where it is shown.
+        policy_version: algorithm, settings and catalogue.
+        model_versions: of the scores behind it, sorted.
+        catalogue_hash: SHA-256 of the catalogue's content.
+        currency: of every amount.
+        seed: of the draw.
+        mode: ``greedy`` when the drawn action is the one of the highest expected value, else ``explore``.
+        reason_codes: why nothing was decided at all (``no_consent``); else empty.
+        candidates: doing nothing, then the actions in the catalogue's order; their probabilities sum to 1.
+        chosen: the drawn action; None when nothing was decided.
+        propensity: the probability with which it was drawn.
+        recommended: the drawn action, then others worth more than doing nothing, by expected value.
+    """
+
+    decision_id: str
+    customer_id: str
+    as_of: datetime
+    placement: str
+    policy_version: str
+    model_versions: tuple[str, ...]
+    catalogue_hash: str
+    currency: str
+    seed: int
+    mode: Mode | None
+    reason_codes: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    chosen: str | None
+    propensity: float | None
+    recommended: tuple[Recommendation, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Primitive values only (texts, numbers, booleans, None, lists, dictionaries): any JSON writer takes it."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        return values | {
+            "as_of": iso(self.as_of),
+            "model_versions": list(self.model_versions),
+            "reason_codes": list(self.reason_codes),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+            "recommended": [recommendation.to_dict() for recommendation in self.recommended],
+        }

@@ -1,0 +1,206 @@
+"""The policy: with which probability each action is chosen, and the draw from exactly these probabilities."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, cast
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.special import betaincinv
+
+from serving.decisioning.action import Prior
+from serving.decisioning.columns import Bools, Floats, Ints
+from serving.decisioning.value import ActionTerms, incremental_value
+
+ALGORITHM = 1  # raise it whenever the same settings and catalogue would give other probabilities
+SEED_BITS = 53  # the largest whole numbers that JSON readers and float64 keep exactly
+_CELLS = 1 << 16  # rows x draws at a time: half a megabyte per array stays in the cache
+
+
+class PolicySettings(BaseModel):
+    """How much the policy explores.
+
+    Attributes:
+        thompson: share of the choice that follows the probability of being best.
+        uniform: share that is spread evenly, so that every surviving action keeps some probability.
+        draws: posterior draws behind the probability of being best; a power of two keeps the shares exact.
+        salt: changes every draw; part of the policy version.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+    thompson: Annotated[float, Field(ge=0, le=1)] = 0.15
+    uniform: Annotated[float, Field(ge=0, le=1)] = 0.02
+    draws: Annotated[int, Field(ge=64, le=65536)] = 512
+    salt: Annotated[str, Field(min_length=1)] = "foresight"
+
+    @model_validator(mode="after")
+    def _sound(self) -> PolicySettings:
+        if self.thompson + self.uniform > 1:
+            raise ValueError("thompson and uniform are together more than 1")
+        if self.draws & (self.draws - 1):
+            raise ValueError("draws is not a power of two")
+        return self
+
+    def version(self, catalogue_hash: str) -> str:
+        """The policy version: algorithm, settings and catalogue; equal versions give equal decisions."""
+        salt = hashlib.sha256(self.salt.encode()).hexdigest()[:8]
+        return (
+            f"greedy-thompson-uniform/{ALGORITHM}/t={self.thompson:g},f={self.uniform:g},n={self.draws},s={salt}"
+            f"/{catalogue_hash[:12]}"
+        )
+
+
+class BeliefStatus(StrEnum):
+    """Where the knowledge about an action's effect comes from."""
+
+    EXACT = "exact"  # doing nothing: its effect is 0 by definition
+    PRIOR = "prior"  # the catalogue's business assumption
+    LEARNING = "learning"  # with outcomes of logged decisions, still too few to be calibrated
+    CALIBRATED = "calibrated"
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A Beta distribution over an action's uplift: the additional probability of its outcome.
+
+    Attributes:
+        successes: first parameter; observed additional conversions are added to it.
+        failures: second parameter; the other observations are added to it.
+        status: where it comes from.
+    """
+
+    successes: float
+    failures: float
+    status: BeliefStatus
+
+    @classmethod
+    def from_prior(cls, prior: Prior) -> Belief:
+        """Beta(rate * strength, (1 - rate) * strength)."""
+        return cls(prior.rate * prior.strength, (1 - prior.rate) * prior.strength, BeliefStatus.PRIOR)
+
+    @property
+    def mean(self) -> float:
+        """The expected uplift."""
+        return self.successes / (self.successes + self.failures)
+
+    def quantile(self, probability: float) -> float:
+        """The uplift below which it lies with ``probability``."""
+        return float(betaincinv(self.successes, self.failures, probability))
+
+
+def belief_draws(action_id: str, belief: Belief, settings: PolicySettings) -> Floats:
+    """Draws from ``belief``, shape (settings.draws,): one from each of as many equally likely intervals, in an order
+    that depends on the action alone. All customers share them: one customer and a batch get the same shares."""
+    return _draws(action_id, belief.successes, belief.failures, settings.draws, settings.salt)
+
+
+@lru_cache(maxsize=1024)
+def _draws(action_id: str, successes: float, failures: float, draws: int, salt: str) -> Floats:
+    key = orjson.dumps([salt, action_id])
+    noise = np.frombuffer(hashlib.shake_256(key).digest(8 * draws), dtype="<u8")
+    order = np.argsort(noise, kind="stable")
+    uplift = np.asarray(betaincinv(successes, failures, (order + 0.5) / draws), dtype=np.float64)
+    uplift.setflags(write=False)
+    return uplift
+
+
+def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligible: Bools) -> Floats:
+    """The share of draws in which each candidate has the largest expected incremental value.
+
+    Args:
+        terms: per action; ``value`` of shape (customers,) or (1,).
+        draws: per action, from ``belief_draws``.
+        eligible: shape (customers, actions).
+
+    Returns:
+        Shape (customers, 1 + actions); the first column is doing nothing, whose value is 0 and which wins ties.
+    """
+    customers, actions = eligible.shape
+    wins = np.zeros((customers, actions + 1), dtype=np.int64)
+    size = len(draws[0])
+    step = max(1, _CELLS // size)
+    for start in range(0, customers, step):
+        rows = slice(start, min(start + step, customers))
+        wins[rows] = _wins(terms, draws, eligible[rows], rows)
+    return wins / size
+
+
+def _wins(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligible: Bools, rows: slice) -> Ints:
+    count, actions = eligible.shape
+    best = np.zeros((count, len(draws[0])))
+    winner = np.zeros(best.shape, dtype=np.int16)
+    for index in range(actions):
+        if not eligible[:, index].any():
+            continue
+        of = terms[index]
+        value = of.value if of.value.shape == (1,) else of.value[rows]
+        drawn = incremental_value(
+            draws[index], ActionTerms(value[:, None], of.lever, of.contact, of.incentive, of.taken_anyway)
+        ).total
+        better = (drawn > best) & eligible[:, index, None]
+        np.copyto(best, drawn, where=better)
+        winner[better] = index + 1
+    return np.stack([np.count_nonzero(winner == candidate, axis=1) for candidate in range(actions + 1)], axis=1)
+
+
+def greedy_choice(value: Floats, eligible: Bools) -> Ints:
+    """The candidate with the largest expected incremental value; 0, doing nothing, unless one is worth more than that.
+
+    Args:
+        value: expected incremental values, shape (customers, actions); NaN only where not eligible.
+        eligible: shape (customers, actions).
+    """
+    best = np.zeros(len(value))
+    choice = np.zeros(len(value), dtype=np.int64)
+    for index in range(value.shape[1]):
+        better = eligible[:, index] & (value[:, index] > best)
+        best = np.where(better, value[:, index], best)
+        choice = np.where(better, index + 1, choice)
+    return choice
+
+
+def choice_probabilities(greedy: Ints, share: Floats, eligible: Bools, settings: PolicySettings) -> Floats:
+    """``(1 - t - f) * greedy + t * Thompson share + f * uniform`` over doing nothing and the eligible actions.
+
+    Args:
+        greedy: shape (customers,), from ``greedy_choice``.
+        share: shape (customers, 1 + actions), from ``thompson_share``.
+        eligible: shape (customers, actions).
+
+    Returns:
+        Shape (customers, 1 + actions); each row sums to 1 within 1e-12 and is 0 where not eligible.
+    """
+    customers, actions = eligible.shape
+    survivors = np.concatenate([np.ones((customers, 1), dtype=np.bool_), eligible], axis=1)
+    spread = settings.uniform / np.count_nonzero(survivors, axis=1)
+    chosen = greedy[:, None] == np.arange(actions + 1)
+    rest = 1.0 - settings.thompson - settings.uniform
+    return rest * chosen + settings.thompson * share + np.where(survivors, spread[:, None], 0.0)
+
+
+def seed_of(decision_id: str, settings: PolicySettings) -> int:
+    """The draw's seed: a whole number below 2**53, from the decision's id and the salt."""
+    digest = hashlib.sha256(orjson.dumps([settings.salt, decision_id])).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
+
+
+def draw(probabilities: Floats, seeds: Sequence[int]) -> Ints:
+    """One candidate per customer, drawn from its row of ``probabilities`` by its seed alone; shape (customers,)."""
+    point = np.array(seeds, dtype=np.float64) / (1 << SEED_BITS)
+    passed = np.zeros(len(probabilities))
+    chosen = np.full(len(probabilities), -1, dtype=np.int64)
+    last = np.zeros(len(probabilities), dtype=np.int64)
+    for candidate in range(probabilities.shape[1]):
+        column = probabilities[:, candidate]
+        passed = passed + column
+        chosen = np.where((chosen < 0) & (column > 0) & (point < passed), candidate, chosen)
+        last = np.where(column > 0, candidate, last)
+    # The row may sum to a hair below 1, and a point may lie in the gap.
+    return cast("Ints", np.where(chosen < 0, last, chosen))

@@ -1,0 +1,64 @@
+"""Expected incremental value of an action against doing nothing, in parts that add up exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving.decisioning.columns import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTerms:
+    """What an action costs and is worth to each customer; money in the project's currency.
+
+    Attributes:
+        value: of one additional conversion; any shape that broadcasts against the uplift.
+        lever: weight on the value, in [0.5, 2].
+        contact: cost of one contact.
+        incentive: cost of the incentive for each customer who takes it.
+        taken_anyway: probability that the incentive is taken without changing anything.
+    """
+
+    value: Floats
+    lever: float
+    contact: float
+    incentive: float
+    taken_anyway: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValueParts:
+    """The parts of the expected incremental value (EIV), money per customer. Computed in this order, exactly:
+    ``EIV = expected_margin - contact_cost - incentive_cost + lever_effect``."""
+
+    expected_margin: Floats
+    contact_cost: Floats
+    incentive_cost: Floats
+    lever_effect: Floats
+
+    @property
+    def total(self) -> Floats:
+        """The expected incremental value."""
+        return self.expected_margin - self.contact_cost - self.incentive_cost + self.lever_effect
+
+
+def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
+    """``uplift * value * lever - contact - (uplift + taken_anyway) * incentive``, in parts.
+
+    A lever reranks actions but never lifts one above doing nothing: where the value without the lever is negative, the
+    lever brings it to 0 at most.
+
+    Args:
+        uplift: additional probability of the outcome; any shape that broadcasts against ``terms.value``.
+        terms: costs and value of the action.
+    """
+    margin = np.asarray(uplift * terms.value, dtype=np.float64)
+    incentive = np.broadcast_to((uplift + terms.taken_anyway) * terms.incentive, margin.shape)
+    contact = np.broadcast_to(np.float64(terms.contact), margin.shape)
+    if terms.lever == 1.0:
+        return ValueParts(margin, contact, incentive, np.broadcast_to(np.float64(0.0), margin.shape))
+    without = margin - contact - incentive
+    effect = margin * (terms.lever - 1.0)
+    return ValueParts(margin, contact, incentive, np.where(without < 0, np.minimum(effect, -without), effect))

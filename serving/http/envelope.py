@@ -1,0 +1,103 @@
+"""The outermost layer: request id, one error shape, no customer id in the labels of metrics and access logs."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.http.failures import REQUEST_ID, log_failure
+from serving.http.paths import template_of
+from serving.http.problems import INTERNAL, MEDIA_TYPE, Problem, problem_of_response
+
+REAL_PATH = "foresight.path"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Envelope:
+    """Wraps the whole application, BentoML's own layers included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        REQUEST_ID.set(request_id)
+        answer = _Answer(send, request_id)
+        # BentoML labels metrics and logs with the path it sees, so it sees the template; the guard puts the path back.
+        template = template_of(scope["path"])
+        inner = {
+            **scope,
+            REAL_PATH: scope["path"],
+            "path": template,
+            "raw_path": template.encode(),
+            "query_string": b"",
+        }
+        try:
+            await self._app(inner, receive, answer.send)
+        except Exception as error:
+            log_failure(error)
+            await answer.fail()
+
+
+def _request_id(scope: Scope) -> str:
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+class _Answer:
+    """Passes good answers on, and turns the libraries' errors into problems."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._foreign: Message | None = None
+        self._body = bytearray()
+        self._started = False
+
+    async def send(self, message: Message) -> None:
+        """ASGI's send."""
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif self._foreign is None:
+            await self._send(message)
+        else:
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._send_problem(problem_of_response(self._foreign["status"], bytes(self._body)))
+
+    async def fail(self) -> None:
+        """500, when no answer has begun."""
+        if not self._started:
+            await self._send_problem(Problem(500, "internal", INTERNAL))
+
+    async def _start(self, message: Message) -> None:
+        kind = MutableHeaders(raw=list(message.get("headers", []))).get("content-type", "")
+        if message["status"] >= 400 and not kind.startswith((MEDIA_TYPE, "text/html")):
+            self._foreign = message
+            return
+        headers = MutableHeaders(raw=list(message.get("headers", [])))
+        headers["X-Request-Id"] = self._request_id
+        for name, value in _HEADERS.items():
+            headers[name] = value
+        self._started = True
+        await self._send({**message, "headers": headers.raw})
+
+    async def _send_problem(self, problem: Problem) -> None:
+        if self._started:
+            return
+        self._foreign = None
+        response = problem.response()
+        await self._start({"type": "http.response.start", "status": problem.status, "headers": response.raw_headers})
+        await self._send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,77 @@
+"""What the HTTP side needs from the models: scores and decisions by id or for a whole profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from kernel.types import Score
+
+if TYPE_CHECKING:
+    from serving.decisioning.decision import Decision
+    from serving.schemas import ProfileInput
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersions:
+    """What answers, as ``name:version``; ``policy`` is the version of the rules that choose actions."""
+
+    churn_model: str
+    value_model: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """One customer's score, and what to do; ``decision`` is None where nothing may be decided (no consent)."""
+
+    score: Score
+    decision: Decision | None
+
+
+class InsightSource(Protocol):
+    """Answers for stored customers and for profiles. Every method must be safe to call from several threads at once:
+    the service scores batches beside single customers."""
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        ...
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217."""
+        ...
+
+    @property
+    def horizon_days(self) -> int:
+        """Days that the lifetime value covers."""
+        ...
+
+    @property
+    def churn_horizon_days(self) -> int:
+        """Days ahead in which a churner does not purchase."""
+        ...
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment of knowledge of stored customers."""
+        ...
+
+    def versions(self) -> ModelVersions:
+        """The models and the policy that answer now."""
+        ...
+
+    def by_ids(self, customer_ids: Sequence[str]) -> list[Insight]:
+        """One insight for each id, in the same order.
+
+        Raises:
+            NotFoundError: names how many of the ids are unknown.
+        """
+        ...
+
+    def by_profile(self, profile: ProfileInput) -> Insight:
+        """The insight of a profile that is not stored, by the same definitions."""
+        ...

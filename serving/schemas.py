@@ -1,0 +1,250 @@
+"""What the service accepts and answers, as types; field names are those of the batch file (docs/batch.md)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from kernel.types import Band, Status
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+# Control characters have no place in a key, and PostgreSQL cannot store NUL.
+Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Word = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Moment = Annotated[
+    datetime, AfterValidator(_in_utc), Field(description="ISO 8601; a time without an offset is UTC", strict=False)
+]
+Amount = Annotated[float, Field(ge=-1e13, le=1e13)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class FeedbackEvent(StrEnum):
+    """What became of a recommended action; *not shown* is not *dismissed*."""
+
+    SHOWN = "shown"
+    OPENED = "opened"
+    ACCEPTED = "accepted"
+    DISMISSED = "dismissed"
+    CONVERTED = "converted"
+    UNSUBSCRIBED = "unsubscribed"
+    OUTCOME_VALUE = "outcome_value"
+
+
+class Body(BaseModel):
+    """A part of a request or an answer: unknown fields are errors, numbers are finite, errors never echo a value."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class CustomerInput(Body):
+    """The customer's row of the contract; ``attributes`` are those that ``foresight.toml`` maps."""
+
+    customer_id: Key
+    created_at: Moment | None = None
+    consent: bool = True
+    attributes: dict[Key, float | Word | None] = Field(default={}, max_length=200)
+
+
+class TransactionInput(Body):
+    """One order line; lines that share a ``transaction_id`` are one order, a return has a negative amount."""
+
+    transaction_id: Key
+    line_id: Key | None = None
+    event_time: Moment
+    ingested_at: Moment | None = None
+    amount: Amount
+    discount: Amount = 0.0
+    quantity: Amount = 1.0
+    product_id: Key | None = None
+    category: Word | None = None
+    channel: Word | None = None
+
+
+class ActivityInput(Body):
+    """Something the customer did or met that is no purchase."""
+
+    activity_id: Key | None = None
+    event_time: Moment
+    ingested_at: Moment | None = None
+    kind: Key
+    value: Amount | None = None
+    detail: Word | None = None
+
+
+class ProfileInput(Body):
+    """A whole profile with its history; ``as_of`` defaults to the service's own moment of knowledge."""
+
+    customer: CustomerInput
+    transactions: tuple[TransactionInput, ...] = ()
+    activities: tuple[ActivityInput, ...] = ()
+    as_of: Moment | None = None
+
+
+class ScoreRequest(Body):
+    """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
+
+    customer_id: Key | None = None
+    customer_ids: tuple[Key, ...] | None = Field(default=None, min_length=1)
+    profile: ProfileInput | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ScoreRequest:
+        given = [part for part in (self.customer_id, self.customer_ids, self.profile) if part is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of customer_id, customer_ids and profile")
+        return self
+
+
+class RecommendationRequest(ScoreRequest):
+    """Whom to recommend actions for: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
+
+
+class FeedbackRequest(Body):
+    """One thing that happened to a recommended action; sending the same ``event_id`` again changes nothing."""
+
+    event_id: Key
+    decision_id: Key
+    action: Key
+    event: FeedbackEvent
+    event_time: Moment | None = Field(default=None, description="when it happened; the time of arrival where missing")
+    value: Amount | None = Field(default=None, description="money, in the project's currency")
+
+    @model_validator(mode="after")
+    def _value_where_needed(self) -> FeedbackRequest:
+        if self.event is FeedbackEvent.OUTCOME_VALUE and self.value is None:
+            raise ValueError("outcome_value needs 'value'")
+        return self
+
+
+class ReasonAnswer(Body):
+    """One part of the churn score: additive on the log-odds, above 0 raises the risk."""
+
+    code: str
+    text: str
+    value: float | str | None
+    effect: float
+
+
+class ActionAnswer(Body):
+    """A recommended action; ``expected_value`` is the expected gain over doing nothing, in the currency."""
+
+    action: str
+    label: str
+    rank: int = Field(ge=1)
+    expected_value: float
+    expected_value_low: float
+    expected_value_high: float
+    probability: Probability = Field(description="the probability with which the policy chooses this action")
+    explanation: str
+    cost: float
+    uplift: float
+    status: str = Field(description="what the effect rests on: prior, learning, calibrated, or exact for doing nothing")
+
+
+class WithheldActionAnswer(Body):
+    """An action that was not offered, and why."""
+
+    action: str
+    label: str
+    reason_codes: tuple[str, ...]
+
+
+class CustomerScore(Body):
+    """Everything predicted for one customer. Probabilities in [0, 1], percentiles in [0, 100], money in ``currency``; a
+    number that may not be given is null, and ``status`` says why."""
+
+    customer_id: str
+    as_of: datetime
+    scored_at: datetime
+    churn_probability: Probability | None
+    churn_probability_low: Probability | None
+    churn_probability_high: Probability | None
+    churn_horizon_days: int
+    churn_percentile: float | None
+    churn_band: Band | None
+    churn_reasons: tuple[ReasonAnswer, ...]
+    probability_alive: Probability | None
+    expected_purchases: float | None
+    lifetime_value: float | None
+    lifetime_value_low: float | None
+    lifetime_value_high: float | None
+    value_horizon_days: int
+    currency: str
+    value_percentile: float | None
+    is_high_value: bool | None
+    recommended_actions: tuple[ActionAnswer, ...]
+    status: Status
+    churn_model: str
+    value_model: str
+    policy: str
+
+
+class ScoreAnswer(Body):
+    """One score for each customer asked for, in the same order."""
+
+    scores: tuple[CustomerScore, ...]
+
+
+class Recommendation(Body):
+    """The decision for one customer, already kept under ``decision_id``; null where nothing may be decided."""
+
+    customer_id: str
+    as_of: datetime
+    status: Status
+    decision_id: str | None
+    placement: str | None
+    recommended_actions: tuple[ActionAnswer, ...]
+    chosen: str | None = Field(description="the action that the policy drew")
+    propensity: Probability | None = Field(description="the probability with which it was drawn")
+    not_offered: tuple[WithheldActionAnswer, ...]
+    currency: str
+    value_horizon_days: int
+    churn_model: str
+    value_model: str
+    policy: str
+
+
+class RecommendationAnswer(Body):
+    """One recommendation for each customer asked for, in the same order."""
+
+    recommendations: tuple[Recommendation, ...]
+
+
+class FeedbackStatus(StrEnum):
+    """Whether the event is new."""
+
+    STORED = "stored"
+    ALREADY_STORED = "already_stored"
+
+
+class FeedbackAnswer(Body):
+    """The event is durable."""
+
+    event_id: str
+    status: FeedbackStatus
+
+
+class FieldProblem(Body):
+    """Which field of the request is wrong, as a path (``profile.transactions.3.amount``), and why."""
+
+    field: str
+    message: str
+
+
+class ProblemAnswer(Body):
+    """Every error of the service (RFC 9457, ``application/problem+json``)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[FieldProblem, ...] = ()

@@ -1,0 +1,1 @@
+"""Load champions; score one customer or a million."""

@@ -1,0 +1,213 @@
+"""A test double: an InsightSource over a handful of plain objects, with no model behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import httpx
+import uvicorn
+
+from kernel.errors import DataError, NotFoundError
+from kernel.types import Band, Reason, Score, Status
+from serving.decisioning.decision import Candidate, Decision, Recommendation
+from serving.decisioning.policy import BeliefStatus
+from serving.http.deployment import Deployment
+from serving.insights import Insight, ModelVersions
+from serving.schemas import ProfileInput
+
+AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
+SCORED_AT = datetime(2017, 11, 1, 2, 30, tzinfo=UTC)
+HOSTILE_ID = "<b>O'Neil & Sons</b>"
+
+SCORED = Score(
+    customer_id="1609",
+    as_of=AS_OF,
+    scored_at=SCORED_AT,
+    status=Status.SCORED,
+    churn_probability=0.34375,
+    churn_percentile=82.0,
+    churn_band=Band.MEDIUM,
+    churn_reasons=(
+        Reason("rfm_recency_days", "No purchase for 31 days; usual is 6 days", 31.0, 0.91),
+        Reason("coupons_90d", "Redeemed 4 coupons in 90 days; usual is 0", 4.0, -0.18),
+        Reason("favourite_category", "Buys mostly <i>GROCERY</i>", "<i>GROCERY</i>", 0.05),
+    ),
+    probability_alive=0.875,
+    expected_purchases=9.5,
+    lifetime_value=283.4000244140625,
+    lifetime_value_low=190.0,
+    lifetime_value_high=401.5,
+    churn_probability_low=0.27,
+    churn_probability_high=0.42,
+    value_percentile=64.0,
+    is_high_value=True,
+    churn_model="churn:3",
+    value_model="value:2",
+)
+_NO_CHURN = {
+    "churn_probability": None,
+    "churn_percentile": None,
+    "churn_band": None,
+    "churn_reasons": (),
+    "churn_probability_low": None,
+    "churn_probability_high": None,
+}
+_NO_VALUE = {
+    "probability_alive": None,
+    "expected_purchases": None,
+    "lifetime_value": None,
+    "lifetime_value_low": None,
+    "lifetime_value_high": None,
+    "value_percentile": None,
+    "is_high_value": None,
+}
+SCORES = (
+    SCORED,
+    dataclasses.replace(SCORED, customer_id="2", status=Status.INACTIVE, **_NO_CHURN),
+    dataclasses.replace(SCORED, customer_id="3", status=Status.INSUFFICIENT_HISTORY, **_NO_CHURN),
+    dataclasses.replace(SCORED, customer_id="4", status=Status.NO_CONSENT, **_NO_CHURN, **_NO_VALUE),
+    dataclasses.replace(SCORED, customer_id=HOSTILE_ID),
+)
+
+
+def candidate(action_id: str, label: str, value: float, probability: float, *reason_codes: str) -> Candidate:
+    """A candidate of the double; with reason codes it is not eligible."""
+    return Candidate(
+        action_id=action_id,
+        label=label,
+        eligible=not reason_codes,
+        reason_codes=reason_codes,
+        uplift=0.03,
+        uplift_low=0.0,
+        uplift_high=0.06,
+        value=80.0,
+        cost=1.0,
+        lever=1.0,
+        expected_margin=value + 1.0,
+        contact_cost=1.0,
+        incentive_cost=0.0,
+        lever_effect=0.0,
+        expected_incremental_value=value,
+        eiv_low=value - 2.5,
+        eiv_high=value + 2.5,
+        probability=probability,
+        status=BeliefStatus.PRIOR,
+    )
+
+
+def decision(customer_id: str = "1609", decision_id: str | None = None) -> Decision:
+    """A decision of the double: two actions offered, one withheld."""
+    candidates = (
+        candidate("do_nothing", "Do nothing", 0.0, 0.05),
+        candidate("coupon", "Personal coupon", 12.5, 0.8),
+        candidate("mailing", "Category mailing", 4.0, 0.15),
+        candidate("win_back", "Win-back voucher", 1.0, 0.0, "eligibility: days_since > 56"),
+    )
+    return Decision(
+        decision_id=decision_id or f"decision-of-{customer_id}",
+        customer_id=customer_id,
+        as_of=AS_OF,
+        placement="card",
+        policy_version="policy:1",
+        model_versions=("churn:3", "value:2"),
+        catalogue_hash="c" * 64,
+        currency="USD",
+        seed=11,
+        mode="greedy",
+        reason_codes=(),
+        candidates=candidates,
+        chosen="coupon",
+        propensity=0.8,
+        recommended=(
+            Recommendation(1, "coupon", "Personal coupon", 12.5, "Has redeemed coupons before."),
+            Recommendation(2, "mailing", "Category mailing", 4.0, "Buys mostly in one category."),
+        ),
+    )
+
+
+def insight(score: Score) -> Insight:
+    """The score with its decision; none without consent."""
+    return Insight(score, None if score.status is Status.NO_CONSENT else decision(score.customer_id))
+
+
+class InsightDouble:
+    """Answers from ``SCORES``; ``broken_id`` raises an error that quotes a customer, as a careless library would."""
+
+    project = "double"
+    currency = "USD"
+    horizon_days = 56
+    churn_horizon_days = 28
+    as_of = AS_OF
+    broken_id = "broken"
+
+    def versions(self) -> ModelVersions:
+        return ModelVersions("churn:3", "value:2", "policy:1")
+
+    def by_ids(self, customer_ids: Sequence[str]) -> list[Insight]:
+        if self.broken_id in customer_ids:
+            raise ValueError("cannot convert 'secret attribute' to float")
+        known = {score.customer_id: score for score in SCORES}
+        unknown = sum(customer_id not in known for customer_id in customer_ids)
+        if unknown:
+            raise NotFoundError(
+                f"{unknown} of {len(customer_ids)} customers are unknown.", where="customer_ids", fix="Check the ids."
+            )
+        return [insight(known[customer_id]) for customer_id in customer_ids]
+
+    def by_profile(self, profile: ProfileInput) -> Insight:
+        if "unmapped" in profile.customer.attributes:
+            raise DataError("'unmapped' is no attribute here.", where="customer.attributes", fix="Known: age.")
+        spent = sum(line.amount for line in profile.transactions)
+        return insight(
+            dataclasses.replace(
+                SCORED,
+                customer_id=profile.customer.customer_id,
+                as_of=profile.as_of or AS_OF,
+                lifetime_value=spent,
+            )
+        )
+
+
+def _keep_metrics_apart() -> None:
+    """In production every service has worker processes that share metrics in a folder; here several services follow
+    each other in one process."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.server.metrics.prometheus import PrometheusClient
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    class OwnMetrics(PrometheusClient):
+        def __init__(self) -> None:
+            super().__init__(multiproc=False)
+            self._registry = CollectorRegistry()
+
+        def generate_latest(self) -> bytes:
+            return generate_latest(self._registry)
+
+    BentoMLContainer.metrics_client.set(OwnMetrics())
+
+
+@contextmanager
+def running(open_deployment: Callable[[], Deployment]) -> Iterator[httpx.Client]:
+    """The real BentoML application on a free loopback port, in a thread of this process."""
+    from serving.service import make_service
+
+    _keep_metrics_apart()
+    server = uvicorn.Server(uvicorn.Config(make_service(open_deployment).to_asgi(), port=0, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until = time.monotonic() + 30
+        while not server.started and thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert server.started, "the service did not start"
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)

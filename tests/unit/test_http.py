@@ -1,0 +1,68 @@
+"""Keys, limits, paths and problems, without a server."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from kernel.errors import RegistryError, UsageError
+from kernel.settings import ServiceSettings
+from serving.http.deployment import Limits
+from serving.http.paths import template_of
+from serving.http.problems import problem_of, problem_of_response
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_without_keys_every_request_may_pass() -> None:
+    limits = Limits.of(ServiceSettings(), {})
+    assert (limits.max_ids, limits.key_digests, limits.accepts_key(None)) == (1000, frozenset(), True)
+
+
+def test_keys_come_from_the_file_and_the_environment() -> None:
+    limits = Limits.of(
+        ServiceSettings(api_keys_sha256=(digest("one").upper(), digest("two"))), {"FORESIGHT_API_KEY": "three"}
+    )
+    accepted = {key: limits.accepts_key(key.encode()) for key in ("one", "two", "three", "four", "", digest("one"))}
+    assert accepted == {"one": True, "two": True, "three": True, "four": False, "": False, digest("one"): False}
+    assert not limits.accepts_key(None)
+
+
+@pytest.mark.parametrize("entry", ["secret", "g" * 64, ""])
+def test_a_key_in_place_of_its_digest_is_refused_and_not_repeated(entry: str) -> None:
+    with pytest.raises(UsageError, match="no SHA-256 digest") as caught:
+        Limits.of(ServiceSettings(api_keys_sha256=(entry,)), {})
+    assert entry == "" or entry not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("/v1/score", "/v1/score"),
+        ("/v1/score/", "/other"),
+        ("/panel/7", "/panel/{customer_id}"),
+        ("/panel/a/b", "/panel/{customer_id}"),
+        ("/panel/", "/other"),
+        ("/v1/customers/7", "/v1/customers/{customer_id}"),
+        ("/static_content/index.css", "/other"),
+    ],
+)
+def test_templates(path: str, template: str) -> None:
+    assert template_of(path) == template
+
+
+def test_what_nobody_foresaw_says_nothing() -> None:
+    for error in (ValueError("secret"), RegistryError("secret", where="secret", fix="secret")):
+        problem = problem_of(error)
+        assert problem.status == 500
+        assert b"secret" not in problem.body()
+
+
+def test_a_librarys_own_error_text_is_not_passed_on() -> None:
+    for status, kind in ((400, "invalid-request"), (429, "overloaded"), (500, "internal"), (504, "timeout")):
+        problem = problem_of_response(status, b'{"error": "secret"}')
+        assert (problem.status, problem.kind) == (status, kind)
+        assert b"secret" not in problem.body()
