@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tomllib
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
@@ -58,6 +59,8 @@ class SourceSettings(Section):
             raise ValueError("name exactly one of file, duckdb, postgres")
         if kinds != ["file"] and self.table is None:
             raise ValueError(f"'{kinds[0]}' needs 'table' beside it")
+        if kinds == ["file"] and self.table is not None:
+            raise ValueError("'table' goes with duckdb or postgres, not with file")
         return self
 
 
@@ -163,7 +166,7 @@ class Settings(Section):
         if not written.startswith("package:"):
             return (self.file.parent / written).resolve()
         package, _, inside = written.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(package)
+        spec = _installed(package)
         if spec is None or spec.origin is None:
             raise UsageError(
                 f"The package '{package}' is not installed.",
@@ -210,16 +213,33 @@ def load_settings(path: str | Path) -> Settings:
             where=str(file),
             fix="Copy an example folder and edit its foresight.toml.",
         ) from error
+    except OSError as error:
+        raise UsageError(
+            f"The configuration file cannot be read ({type(error).__name__}).",
+            where=str(file),
+            fix="Give this user the right to read it.",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The file is not valid TOML: {error}.", where=str(file), fix="Correct that line.") from error
+    if "file" in content:
+        raise UsageError("Unknown key 'file'.", where=f"{file}: file", fix=did_you_mean("file", _keys_at([])))
     try:
         return Settings.model_validate({"file": file, **content})
     except ValidationError as error:
         raise _explained(error, file) from error
 
 
+def _installed(package: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None  # "a.b" without an "a", or no name at all
+
+
 def _explained(error: ValidationError, file: Path) -> UsageError:
-    first = error.errors(include_input=False, include_url=False)[0]
+    # A misspelt key is both unknown and missing: the misspelling is what to say.
+    problems = error.errors(include_input=False, include_url=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     place = [part for part in first["loc"] if isinstance(part, str)]
     where = f"{file}: {'.'.join(map(str, first['loc']))}"
     if first["type"] == "extra_forbidden":
@@ -235,7 +255,7 @@ def _keys_at(place: list[str]) -> list[str]:
         field = model.model_fields.get(part)
         inner = _model_within(field.annotation) if field is not None else None
         model = inner or model
-    return [info.alias or name for name, info in model.model_fields.items() if name != "file"]
+    return [info.alias or name for name, info in model.model_fields.items() if model is not Settings or name != "file"]
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:

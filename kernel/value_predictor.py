@@ -16,7 +16,7 @@ BUY, SPEND = "buy.txt", "spend.txt"
 
 
 def current_pace(frame: pd.DataFrame) -> dict[str, Floats]:
-    """Spend a day at several memories, each shape (rows,), never below 0: what the next days bring if nothing changes."""
+    """Spend a day at several memories, each shape (rows,), never below 0: what comes if nothing changes."""
 
     def column(name: str) -> Floats:
         return frame[name].to_numpy(dtype="float64", na_value=np.nan)

@@ -124,7 +124,7 @@ def _configured_deployment() -> Deployment:
             where=CONFIG_VARIABLE,
             fix="Start it with: foresight serve -c foresight.toml",
         )
-    from serving.scoring.runtime import open_runtime  # the models' libraries load in the worker only
+    from serving.runtime import open_runtime  # the models' libraries load in the worker only
 
     settings = load_settings(path)
     limits = Limits.of(settings.service, os.environ)

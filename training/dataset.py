@@ -6,76 +6,102 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from features.cohorts import has_history, is_active
 from features.contract.profiles import Profiles
 from features.engine.build import build_features
 from features.engine.definition import FeatureSet
 from kernel.settings import Settings
-from training.cohorts import active_customers
 from training.labels.future_spend import future_spend
 from training.labels.transaction_churn import transaction_churn
 from training.labels.window import LabelWindow
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows of (customer, cut-off). All parts share one index (customer_id, cutoff), cut-offs rising.
+    """Rows of (customer, cut-off), cut-offs rising; every array has one value per row.
 
     Attributes:
-        features: one column per feature.
+        features: one column per feature; index customer_id, which repeats over cut-offs.
+        cutoff: the moment each row looks from, datetime64 (UTC).
         churned: 1.0 or 0.0.
-        spend: net spend in the value horizon.
+        spend: net spend in the value horizon, in the project's currency.
+        active: whether the row belongs to the churn cohort.
     """
 
     features: pd.DataFrame
-    churned: pd.Series
-    spend: pd.Series
+    cutoff: NDArray[np.datetime64]
+    churned: Floats
+    spend: Floats
+    active: Flags
 
     def __len__(self) -> int:
         return len(self.features)
 
+    def rows(self, chosen: Flags) -> TrainingSet:
+        """The rows where ``chosen`` is true."""
+        return TrainingSet(
+            self.features[chosen], self.cutoff[chosen], self.churned[chosen], self.spend[chosen], self.active[chosen]
+        )
+
+    @property
+    def churn_cohort(self) -> TrainingSet:
+        """The rows of customers active before their cut-off."""
+        return self.rows(self.active)
+
     @property
     def customers(self) -> pd.Index:
         """The customer of each row."""
-        return self.features.index.get_level_values("customer_id")
+        return self.features.index
 
 
 class DatasetBuilder:
-    """Builds training sets of one project and keeps the rows of cut-offs already built.
-
-    A row is kept under (cut-off, known_at): the same cut-off may have a richer label later, when late rows arrived.
-    """
+    """Builds training sets of one project, and keeps the features of cut-offs already built."""
 
     def __init__(self, profiles: Profiles, features: FeatureSet, settings: Settings) -> None:
         self.profiles = profiles
         self.feature_set = features
         self.settings = settings
+        self._without_consent = profiles.without_consent()
         self._features: dict[datetime, pd.DataFrame] = {}
 
-    def cohort_features(self, cutoff: datetime) -> pd.DataFrame:
-        """Features of the customers active before ``cutoff``."""
-        if cutoff not in self._features:
-            cohort = active_customers(self.profiles, cutoff, self.settings.churn.active_days)
-            built = build_features(self.profiles, self.feature_set, cutoff)
-            self._features[cutoff] = built.loc[built.index.intersection(cohort)]
-        return self._features[cutoff]
+    def population(self, as_of: datetime) -> pd.DataFrame:
+        """Features of the customers who have a history and may be profiled."""
+        if as_of not in self._features:
+            built = build_features(self.profiles, self.feature_set, as_of)
+            usable = has_history(built) & ~built.index.isin(self._without_consent)
+            self._features[as_of] = built[usable]
+        return self._features[as_of]
 
     def training_set(self, cutoffs: Sequence[datetime], known_at: datetime) -> TrainingSet:
-        """The cohorts of several cut-offs, with labels as known at ``known_at``.
+        """The population of several cut-offs, with labels as known at ``known_at``.
 
         Raises:
             NotEnoughDataError: a label is not ripe at ``known_at``.
         """
+        parts = [self._one_cutoff(cutoff, known_at) for cutoff in cutoffs]
+        return TrainingSet(
+            pd.concat([part.features for part in parts]),
+            np.concatenate([part.cutoff for part in parts]),
+            np.concatenate([part.churned for part in parts]),
+            np.concatenate([part.spend for part in parts]),
+            np.concatenate([part.active for part in parts]),
+        )
+
+    def _one_cutoff(self, cutoff: datetime, known_at: datetime) -> TrainingSet:
+        frame = self.population(cutoff)
         churn_window = LabelWindow(self.settings.churn.horizon_days)
         value_window = LabelWindow(self.settings.value.horizon_days)
-        features, churned, spend = [], [], []
-        for cutoff in cutoffs:
-            frame = self.cohort_features(cutoff)
-            features.append(frame)
-            churned.append(transaction_churn(self.profiles, frame.index, cutoff, churn_window, known_at))
-            spend.append(future_spend(self.profiles, frame.index, cutoff, value_window, known_at))
-        stack = {"keys": list(cutoffs), "names": ["cutoff", "customer_id"]}
         return TrainingSet(
-            *(pd.concat(parts, **stack).swaplevel() for parts in (features, churned, spend))  # type: ignore[arg-type]
+            frame,
+            np.full(len(frame), np.datetime64(cutoff.replace(tzinfo=None), "us")),
+            transaction_churn(self.profiles, frame.index, cutoff, churn_window, known_at).to_numpy(),
+            future_spend(self.profiles, frame.index, cutoff, value_window, known_at).to_numpy(),
+            is_active(frame, self.settings.churn.active_days),
         )

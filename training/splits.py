@@ -39,6 +39,6 @@ def training_cutoffs(
         raise NotEnoughDataError(
             f"{have} days of transactions before {known_at:%Y-%m-%d} are too few to train on.",
             where="training",
-            fix=f"At least {needed} days are needed: shorten horizon_days or history_days, or wait {needed - have} days.",
+            fix=f"{needed} days are needed: shorten horizon_days or history_days, or wait {needed - have} days.",
         )
     return tuple(reversed(cutoffs))

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, replace
 
 import duckdb
 import sqlglot
 from sqlglot import expressions as exp
 from sqlglot.errors import SqlglotError
 
-from features.contract.sources import quoted
-from features.contract.tables import Column, Kind, SemanticTable
+from features.contract.casts import Cast, is_number, may_fail, present, text_of, typed
+from features.contract.sources import quoted, without_values
+from features.contract.tables import Column, SemanticTable
 from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.settings import Settings, TableSettings
 
-_NUMBERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"} | {
-    "FLOAT",
-    "DOUBLE",
-}
+_RESERVED_ATTRIBUTES = ("created_days_ago",)
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """One ``[tables.X]`` entry, resolved against the sources it reads."""
+    """One ``[tables.X]`` entry, resolved against the sources it reads.
+
+    ``types``: DuckDB's type of every mapped expression; ``attribute_types``: the same of the attributes.
+    ``numeric_attributes``: those that stay numbers.
+    """
 
     table: SemanticTable
     entry: TableSettings
     timezone: str
     where: str
+    types: MappingOf[str, str]
+    attribute_types: MappingOf[str, str]
     numeric_attributes: frozenset[str]
 
     def select(self) -> str:
@@ -36,13 +41,20 @@ class Mapping:
         attributes = [f"{self._attribute(name, sql)} AS {quoted(name)}" for name, sql in self.entry.attributes.items()]
         return f"SELECT {', '.join(columns + attributes)} FROM {self.entry.from_}"
 
+    @property
+    def fallible(self) -> tuple[str, ...]:
+        """The columns whose source type leaves open whether every value fits."""
+        return tuple(name for name in self.entry.columns if may_fail(self.table.column(name).kind, self.types[name]))
+
     def wrong_values(self) -> str:
-        """A SELECT of one row: per required-type column, how many values do not fit its type."""
+        """A SELECT of one row: the rows, and per fallible column how many values do not fit its type."""
         counts = [
-            f"count(*) FILTER (({sql}) IS NOT NULL AND {self._typed(self.table.column(name), sql)} IS NULL) AS {name}"
+            f"count(*) FILTER ({present(sql, self.types[name])} IS NOT NULL "
+            f"AND {self._typed(self.table.column(name), sql)} IS NULL)"
             for name, sql in self.entry.columns.items()
+            if name in self.fallible
         ]
-        return f"SELECT count(*) AS total_rows, {', '.join(counts)} FROM {self.entry.from_}"
+        return f"SELECT count(*), {', '.join(counts)} FROM {self.entry.from_}"
 
     def _expression(self, column: Column) -> str:
         sql = self.entry.columns.get(column.name)
@@ -52,22 +64,20 @@ class Mapping:
             if column.name == "ingested_at":
                 return self._expression(self.table.column("event_time"))
             return f"CAST({column.default} AS {column.kind})"
-        typed = self._typed(column, sql)
+        value = self._typed(column, sql)
+        if column.name == "ingested_at":
+            return f"coalesce({value}, {self._expression(self.table.column('event_time'))})"
         fallback = "FALSE" if column.name == "consent" else column.default
-        return typed if fallback == "NULL" else f"coalesce({typed}, {fallback})"
+        return value if fallback == "NULL" else f"coalesce({value}, {fallback})"
 
     def _typed(self, column: Column, sql: str) -> str:
-        if column.kind is Kind.TEXT:
-            return _text(sql)
-        if column.kind is Kind.MOMENT:
-            # A moment with its own offset keeps it; a naive one is the project's local time.
-            zoned = f"timezone('UTC', TRY_CAST(({sql}) AS TIMESTAMPTZ))"
-            naive = f"timezone('UTC', timezone('{self.timezone}', TRY_CAST(({sql}) AS TIMESTAMP)))"
-            return f"CASE WHEN typeof({sql}) = 'TIMESTAMP WITH TIME ZONE' THEN {zoned} ELSE {naive} END"
-        return f"TRY_CAST(({sql}) AS {column.kind})"
+        return typed(column.kind, sql, self.types[column.name], self.timezone, Cast.LENIENT)
 
     def _attribute(self, name: str, sql: str) -> str:
-        return f"TRY_CAST(({sql}) AS DOUBLE)" if name in self.numeric_attributes else _text(sql)
+        source = self.attribute_types[name]
+        if name in self.numeric_attributes:
+            return f"TRY_CAST({present(sql, source)} AS DOUBLE)"
+        return text_of(sql, source)
 
 
 def resolve(
@@ -94,37 +104,56 @@ def resolve(
                 fix=f'Add a line such as {column.name} = "your_column".',
             )
     for name in entry.attributes:
-        if table.name != "customers" or name in table.mappable or not name.isidentifier():
+        taken = {
+            *table.mappable,
+            *_RESERVED_ATTRIBUTES,
+            *(other.lower() for other in entry.attributes if other != name),
+        }
+        if table.name != "customers" or name.lower() in taken or not name.isidentifier():
             raise UsageError(
                 f"'{name}' cannot be an attribute.",
                 where=f"{where}.attributes",
-                fix="Attributes belong to customers, are plain words, and are named unlike the contract's columns.",
+                fix="Attributes belong to customers; each is one plain word, not among the contract's columns.",
             )
     available = _available(connection, settings, entry, where)
     for part, expressions in (("columns", entry.columns), ("attributes", entry.attributes)):
         for name, sql in expressions.items():
-            _check_expression(sql, available, f"{where}.{part}.{name}")
-    numeric = _numeric(connection, entry)
-    return Mapping(table, entry, settings.project.timezone, where, numeric)
+            if sql not in available:
+                _check_expression(sql, available, f"{where}.{part}.{name}")
+    entry = entry.model_copy(
+        update={"columns": _as_sql(entry.columns, available), "attributes": _as_sql(entry.attributes, available)}
+    )
+    types = _types(connection, entry.columns, entry, f"{where}.columns")
+    attribute_types = _types(connection, entry.attributes, entry, f"{where}.attributes")
+    numeric = frozenset(name for name, kind in attribute_types.items() if is_number(kind))
+    return Mapping(table, entry, settings.project.timezone, where, types, attribute_types, numeric)
+
+
+def agreed(mappings: list[Mapping]) -> list[Mapping]:
+    """The mappings of one table, with an attribute a number only where every mapping has it as one."""
+    words = {name for one in mappings for name in one.entry.attributes if name not in one.numeric_attributes}
+    return [replace(one, numeric_attributes=one.numeric_attributes - words) for one in mappings]
 
 
 def check_values(connection: duckdb.DuckDBPyConnection, mapping: Mapping) -> None:
-    """Refuse a mapping whose values do not fit the contract's types, or whose relation is empty.
+    """Refuse a mapping whose values do not fit the contract's types.
 
     Raises:
         DataError: with the number of values that do not fit, never the values.
     """
+    if not mapping.fallible:
+        return
     try:
-        row = connection.sql(mapping.wrong_values()).fetchone() or ()
+        total, *counts = connection.sql(mapping.wrong_values()).fetchall()[0]
     except duckdb.Error as error:
-        raise UsageError(str(error).splitlines()[0], where=mapping.where, fix="Correct the SQL expression.") from error
-    total, *counts = row
-    for name, wrong in zip(mapping.entry.columns, counts, strict=True):
+        raise DataError(without_values(error), where=mapping.where, fix="Correct the SQL expressions.") from error
+    for name, wrong in zip(mapping.fallible, counts, strict=True):
         if wrong:
             kind = mapping.table.column(name).kind
+            written = mapping.entry.columns[name].strip('"')
             raise DataError(
                 f"{wrong:,} of {total:,} values of '{name}' are no {kind.name.lower()}.",
-                where=f"{mapping.where}.columns.{name} = {mapping.entry.columns[name]!r}",
+                where=f"{mapping.where}.columns.{name} = '{written}'",
                 fix="Map another column, or convert it with a SQL expression such as try_strptime(column, '%d.%m.%Y').",
             )
 
@@ -140,10 +169,13 @@ def _available(
             f"'{unknown}' is none of the sources.", where=f"{where}.from", fix=did_you_mean(unknown, settings.sources)
         ) from error
     except duckdb.Error as error:
-        raise UsageError(
-            str(error).splitlines()[0], where=f"{where}.from", fix="Correct the SQL FROM clause."
-        ) from error
+        raise UsageError(without_values(error), where=f"{where}.from", fix="Correct the SQL FROM clause.") from error
     return {row[0]: row[1] for row in described}
+
+
+def _as_sql(expressions: MappingOf[str, str], available: MappingOf[str, str]) -> dict[str, str]:
+    # A column may be called "order" or "Customer ID": its name alone is no SQL then.
+    return {name: quoted(sql) if sql in available else sql for name, sql in expressions.items()}
 
 
 def _relation_names(from_clause: str) -> list[str]:
@@ -169,17 +201,14 @@ def _check_expression(sql: str, available: dict[str, str], where: str) -> None:
             )
 
 
-def _text(sql: str) -> str:
-    # A whole number that a file stores as a float (17850.0) is the key 17850.
-    return (
-        f"CASE WHEN typeof({sql}) IN ('DOUBLE', 'FLOAT') AND TRY_CAST(({sql}) AS BIGINT) = TRY_CAST(({sql}) AS DOUBLE) "
-        f"THEN CAST(TRY_CAST(({sql}) AS BIGINT) AS VARCHAR) ELSE nullif(trim(CAST(({sql}) AS VARCHAR)), '') END"
-    )
-
-
-def _numeric(connection: duckdb.DuckDBPyConnection, entry: TableSettings) -> frozenset[str]:
-    if not entry.attributes:
-        return frozenset()
-    expressions = ", ".join(f"({sql}) AS {quoted(name)}" for name, sql in entry.attributes.items())
-    described = connection.sql(f"DESCRIBE SELECT {expressions} FROM {entry.from_}").fetchall()
-    return frozenset(name for name, kind, *_ in described if kind in _NUMBERS or kind.startswith("DECIMAL"))
+def _types(
+    connection: duckdb.DuckDBPyConnection, expressions: MappingOf[str, str], entry: TableSettings, where: str
+) -> dict[str, str]:
+    if not expressions:
+        return {}
+    selected = ", ".join(f"({sql}) AS {quoted(name)}" for name, sql in expressions.items())
+    try:
+        described = connection.sql(f"DESCRIBE SELECT {selected} FROM {entry.from_}").fetchall()
+    except duckdb.Error as error:
+        raise UsageError(without_values(error), where=where, fix="Correct the SQL expression.") from error
+    return dict(zip(expressions, (row[1] for row in described), strict=True))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import duckdb
 import pandas as pd
 
 from features.contract import mapping
+from features.contract.casts import Cast, typed
 from features.contract.findings import Finding, State
-from features.contract.sources import SCHEMA, open_sources, quoted
-from features.contract.tables import CUSTOMERS, TABLES, Kind, SemanticTable
+from features.contract.sources import SCHEMA, close_sources, open_sources, quoted, without_values
+from features.contract.tables import CUSTOMERS, TABLES, Column, Kind, SemanticTable
+from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.settings import Settings
 
@@ -30,6 +33,12 @@ class Profiles:
     timezone: str
     findings: tuple[Finding, ...] = ()
 
+    def __enter__(self) -> Profiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
     def count(self, table: str) -> int:
         """Number of rows of a semantic table."""
         return int(self._value(f"SELECT count(*) FROM {quoted(table)}"))
@@ -40,6 +49,11 @@ class Profiles:
         assert row is not None
         return row[0], row[1]
 
+    def without_consent(self) -> frozenset[str]:
+        """Customers who may not be profiled."""
+        rows = self.connection.cursor().execute("SELECT customer_id FROM customers WHERE NOT consent").fetchall()
+        return frozenset(row[0] for row in rows)
+
     def fingerprint(self, known_at: datetime) -> str:
         """A hash of everything known at a moment: equal tables, in any row order, give equal text."""
         parts = [
@@ -49,7 +63,7 @@ class Profiles:
         return f"{abs(hash_text('|'.join(parts))):032x}"
 
     def _value(self, sql: str, known_at: datetime | None = None) -> int:
-        parameters = {} if known_at is None or "$known_at" not in sql else {"known_at": known_at.replace(tzinfo=None)}
+        parameters = {} if known_at is None or "$known_at" not in sql else {"known_at": _naive(known_at)}
         row = self.connection.cursor().execute(sql, parameters).fetchone()
         assert row is not None
         return row[0]
@@ -63,11 +77,21 @@ def hash_text(text: str) -> int:
 
 
 def _known(table: SemanticTable) -> str:
-    return "WHERE event_time < $known_at AND ingested_at <= $known_at" if table.timed else ""
+    if table.timed:
+        return "WHERE event_time < $known_at AND ingested_at <= $known_at"
+    return "WHERE created_at IS NULL OR created_at < $known_at"
 
 
-def load_profiles(settings: Settings) -> Profiles:
+def _naive(moment: datetime) -> datetime:
+    return parse_as_of(moment).astimezone(UTC).replace(tzinfo=None)
+
+
+def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profiles:
     """Read every mapped table into the contract's types.
+
+    Args:
+        settings: the project.
+        now: the present, by the caller's clock; rows dated after it are then counted as a finding. UTC where naive.
 
     Raises:
         UsageError: the configuration names something that does not exist.
@@ -92,7 +116,9 @@ def load_profiles(settings: Settings) -> Profiles:
             )
         # The user's names must win while a mapping is read: a source may be called "transactions" as well.
         connection.execute(f"SET search_path = '{SCHEMA}'")
-        resolved = [mapping.resolve(connection, settings, table, entry, i) for i, entry in enumerate(entries)]
+        resolved = mapping.agreed(
+            [mapping.resolve(connection, settings, table, entry, i) for i, entry in enumerate(entries)]
+        )
         for one in resolved:
             mapping.check_values(connection, one)
             attributes |= {
@@ -103,7 +129,10 @@ def load_profiles(settings: Settings) -> Profiles:
         if resolved:
             mapped = frozenset.intersection(*(frozenset(one.entry.columns) for one in resolved))
             findings += _check_rows(connection, table, mapped, str(settings.file))
-    findings += _orphans(connection)
+    close_sources(connection, settings)
+    findings += [finding for table in TABLES.values() for finding in _orphans(connection, table)]
+    if now is not None:
+        findings += [finding for table in TABLES.values() for finding in _future(connection, table, now)]
     return Profiles(connection, attributes, settings.project.timezone, tuple(findings))
 
 
@@ -118,39 +147,56 @@ def profiles_from_frames(
 ) -> Profiles:
     """Unified profiles from frames that already have the contract's columns and UTC moments: the history in a request.
 
-    Columns that a frame lacks take the contract's default. Tables that are not given are empty.
+    Columns that a frame lacks take the contract's default. Tables that are not given are empty. Rows without a
+    required value are left out and reported, exactly as those of a file.
+
+    Raises:
+        DataError: a required column is missing, a value does not fit its type, or keys repeat.
     """
     connection = _database(threads=1)
+    findings: list[Finding] = []
     for table in TABLES.values():
         frame = frames.get(table.name)
-        selects: list[str] = []
-        if frame is not None and len(frame):
-            connection.register("frame", frame)
-            selects = [_typed_frame(table, frame, attributes)]
-        _fill(connection, table, selects, attributes)
-        if selects:
-            connection.unregister("frame")
-    return Profiles(connection, dict(attributes), timezone)
+        if frame is None or not len(frame):
+            _fill(connection, table, [], attributes)
+            continue
+        connection.register("frame", frame)
+        _fill(connection, table, [_typed_frame(connection, table, attributes)], attributes)
+        connection.unregister("frame")
+        findings += _check_rows(connection, table, frozenset(map(str, frame.columns)), "profile")
+    return Profiles(connection, dict(attributes), timezone, tuple(findings))
 
 
-def _typed_frame(table: SemanticTable, frame: pd.DataFrame, attributes: MappingOf[str, str]) -> str:
-    parts: list[str] = []
-    for column in table.columns:
-        name = column.name
-        if name == "ingested_at" and name not in frame:
-            name = "event_time"
-        if name in frame:
-            typed = f"CAST({name} AS {column.kind})"
-            parts.append(f"coalesce({typed}, {column.default}) AS {column.name}")
-        else:
-            default = "TRUE" if column.name == "consent" else column.default
-            parts.append(f"CAST({default} AS {column.kind}) AS {column.name}")
+def _typed_frame(connection: duckdb.DuckDBPyConnection, table: SemanticTable, attributes: MappingOf[str, str]) -> str:
+    types = {row[0]: row[1] for row in connection.execute("DESCRIBE SELECT * FROM frame").fetchall()}
+    parts = [f"{_frame_value(table, column, types)} AS {column.name}" for column in table.columns]
     if table is CUSTOMERS:
-        for name, kind in attributes.items():
-            sql_type = "DOUBLE" if kind == "float64" else "VARCHAR"
-            value = quoted(name) if name in frame else "NULL"
-            parts.append(f"CAST({value} AS {sql_type}) AS {quoted(name)}")
+        parts += [f"{_frame_attribute(name, kind, types)} AS {quoted(name)}" for name, kind in attributes.items()]
     return f"SELECT {', '.join(parts)} FROM frame"
+
+
+def _frame_value(table: SemanticTable, column: Column, types: MappingOf[str, str]) -> str:
+    if column.name in types:
+        value = typed(column.kind, column.name, types[column.name], "UTC", Cast.STRICT)
+        if column.name == "ingested_at":
+            return f"coalesce({value}, {_frame_value(table, table.column('event_time'), types)})"
+        return f"coalesce({value}, {'FALSE' if column.name == 'consent' else column.default})"
+    if column.required:
+        raise DataError(
+            f"The column '{column.name}' ({column.description}) is missing.",
+            where=f"profile: {table.name}",
+            fix=did_you_mean(column.name, types),
+        )
+    if column.name == "ingested_at":
+        return _frame_value(table, table.column("event_time"), types)
+    return f"CAST({'TRUE' if column.name == 'consent' else column.default} AS {column.kind})"
+
+
+def _frame_attribute(name: str, kind: str, types: MappingOf[str, str]) -> str:
+    wanted = Kind.NUMBER if kind == "float64" else Kind.TEXT
+    if name not in types:
+        return f"CAST(NULL AS {wanted})"
+    return typed(wanted, quoted(name), types[name], "UTC", Cast.STRICT)
 
 
 def _fill(
@@ -167,7 +213,7 @@ def _fill(
             connection.execute(f"INSERT INTO main.{table.name} BY NAME ({select})")
         except duckdb.Error as error:
             raise DataError(
-                str(error).splitlines()[0], where=f"tables.{table.name}", fix="Check the mapping's SQL expressions."
+                without_values(error), where=f"tables.{table.name}", fix="Check the values and the SQL expressions."
             ) from error
 
 
@@ -178,12 +224,15 @@ def _check_rows(
     total = _scalar(connection, f"SELECT count(*) FROM {table.name}")
     if total == 0 and table.required:
         raise DataError(f"The table '{table.name}' is empty.", where=place, fix="Name a source that has rows.")
-    findings = [_left_out(connection, table, column.name, total) for column in table.columns if column.required]
-    if table.key and all(name in mapped for name in table.key):
+    findings = _left_out(connection, table, total)
+    if all(name in mapped for name in table.key):
         keys = ", ".join(table.key)
+        # As in SQL, a key with a missing part is like no other.
+        whole = " AND ".join(f"{name} IS NOT NULL" for name in table.key)
         double = _scalar(
             connection,
-            f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) n FROM {table.name} GROUP BY {keys}) WHERE n > 1",
+            "SELECT coalesce(sum(n), 0) FROM "
+            f"(SELECT count(*) n FROM {table.name} WHERE {whole} GROUP BY {keys}) WHERE n > 1",
         )
         if double:
             raise DataError(
@@ -191,44 +240,59 @@ def _check_rows(
                 where=place,
                 fix="Keep one row per key, for example with a SELECT DISTINCT in 'from', or map another key.",
             )
-    return [finding for finding in findings if finding is not None]
+    return findings
 
 
-def _left_out(connection: duckdb.DuckDBPyConnection, table: SemanticTable, column: str, total: int) -> Finding | None:
-    missing = _scalar(connection, f"SELECT count(*) FROM {table.name} WHERE {column} IS NULL")
-    if not missing:
-        return None
-    connection.execute(f"DELETE FROM {table.name} WHERE {column} IS NULL")
-    return Finding(
-        code="D101",
-        name="rows without a required value",
-        step="read",
-        state=State.WARNING,
-        table=table.name,
-        column=column,
-        details=f"{missing:,} rows have no {column}; they are left out of every feature, label and total.",
-        required="0 rows",
-        actual=f"{missing:,} of {total:,} rows ({missing / total:.1%})",
-    )
-
-
-def _orphans(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
-    rows = _scalar(connection, "SELECT count(*) FROM transactions ANTI JOIN customers USING (customer_id)")
-    if not rows:
-        return []
+def _left_out(connection: duckdb.DuckDBPyConnection, table: SemanticTable, total: int) -> list[Finding]:
+    required = [column.name for column in table.columns if column.required]
+    counts = ", ".join(f"count(*) - count({column})" for column in required)
+    missing = connection.execute(f"SELECT {counts} FROM {table.name}").fetchone() or ()
+    if any(missing):
+        incomplete = " OR ".join(f"{column} IS NULL" for column in required)
+        connection.execute(f"DELETE FROM {table.name} WHERE {incomplete}")
     return [
-        Finding(
-            code="D102",
-            name="rows of unknown customers",
-            step="read",
-            state=State.WARNING,
-            table="transactions",
-            column="customer_id",
-            details=f"{rows:,} rows name a customer that the customers table does not have; they count nowhere.",
-            required="0 rows",
-            actual=f"{rows:,} rows",
+        _warning(
+            "D101",
+            "rows without a required value",
+            table,
+            column,
+            f"{rows:,} rows have no {column}; they are left out of every feature, label and total.",
+            f"{rows:,} of {total:,} rows ({rows / total:.1%})",
         )
+        for column, rows in zip(required, missing, strict=True)
+        if rows
     ]
+
+
+def _orphans(connection: duckdb.DuckDBPyConnection, table: SemanticTable) -> Iterable[Finding]:
+    rows = _scalar(connection, f"SELECT count(*) FROM {table.name} ANTI JOIN customers USING (customer_id)")
+    if rows:
+        yield _warning(
+            "D102",
+            "rows of unknown customers",
+            table,
+            "customer_id",
+            f"{rows:,} rows name a customer that the customers table does not have; they count nowhere.",
+            f"{rows:,} rows",
+        )
+
+
+def _future(connection: duckdb.DuckDBPyConnection, table: SemanticTable, now: datetime) -> Iterable[Finding]:
+    column = "event_time" if table.timed else "created_at"
+    rows = _scalar(connection, f"SELECT count(*) FROM {table.name} WHERE {column} > TIMESTAMP '{_naive(now)}'")
+    if rows:
+        yield _warning(
+            "D103",
+            "dates in the future",
+            table,
+            column,
+            f"{rows:,} rows are dated after {iso(parse_as_of(now))}; they count only once their moment has come.",
+            f"{rows:,} rows",
+        )
+
+
+def _warning(code: str, name: str, table: SemanticTable, column: str, details: str, actual: str) -> Finding:
+    return Finding(code, name, "read", State.WARNING, table.name, column, details, required="0 rows", actual=actual)
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

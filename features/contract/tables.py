@@ -52,7 +52,7 @@ class SemanticTable:
 
 _CUSTOMER = Column("customer_id", Kind.TEXT, "the unified customer", required=True)
 _EVENT_TIME = Column("event_time", Kind.MOMENT, "when it happened", required=True)
-_INGESTED_AT = Column("ingested_at", Kind.MOMENT, "when it could be known; event_time where unmapped")
+_INGESTED_AT = Column("ingested_at", Kind.MOMENT, "when it could be known; event_time where unmapped or missing")
 
 CUSTOMERS = SemanticTable(
     "customers",

@@ -54,13 +54,10 @@ FEATURES = (
         group="baskets",
         view=View.ORDERS,
         window_days=_WINDOW,
-        # Exact decimal sums; the difference of squares is then free of row order.
+        # The difference of squares is exact in decimals: as floats, equal orders would seem to differ.
         expression=lambda orders: (
-            (
-                (orders.amount * orders.amount).sum().cast("float64") * orders.count()
-                - orders.amount.sum().cast("float64") * orders.amount.sum().cast("float64")
-            )
-            .abs()
+            ((orders.amount * orders.amount).sum() * orders.count() - orders.amount.sum() * orders.amount.sum())
+            .cast("float64")
             .sqrt()
             / orders.count()
         ),

@@ -61,7 +61,7 @@ FEATURES = (
         group="rfm",
         view=View.LINES,
         expression=lambda lines: (
-            -lines.amount.sum(where=lines.amount < 0).cast("float64").fill_null(0)
+            lines.amount.sum(where=lines.amount < 0).cast("float64").fill_null(0).abs()  # no -0.0
             / lines.amount.sum(where=lines.amount > 0).cast("float64")
         ),
         phrase="of the money spent was returned",

@@ -1,7 +1,5 @@
 """The customer's own rhythm: days between purchases, and how overdue the next one is."""
 
-import ibis
-
 from features.engine.definition import Feature, Unit, View
 
 FEATURES = (
@@ -66,7 +64,7 @@ FEATURES = (
         name="overdue_to_longest",
         group="rhythm",
         view=View.FEATURES,
-        expression=lambda wide: wide.days_since_last_purchase / ibis.greatest(wide.longest_gap_days, 1.0),
+        expression=lambda wide: wide.days_since_last_purchase / wide.longest_gap_days.nullif(0),
         phrase="times the longest pause so far since the last purchase",
         unit=Unit.RATIO,
     ),

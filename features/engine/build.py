@@ -23,11 +23,10 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
     apply_scope(cursor, profiles, as_of)
     sql = compiled(features, tuple(profiles.attributes.items()))
     table = cursor.execute(f"SELECT * FROM ({sql}) ORDER BY customer_id").to_arrow_table()
-    frame = pd.DataFrame(
-        {name: _column(table, name, name in features.words) for name in features.names},
+    return pd.DataFrame(
+        {feature.name: _column(table, feature.name, feature.is_word) for feature in features},
         index=pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object"),
     )
-    return frame
 
 
 def _column(table, name: str, word: bool):  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ from functools import lru_cache, reduce
 
 import ibis
 import ibis.expr.types as ir
+from ibis.common.exceptions import IbisTypeError
 
 from features.engine.definition import Feature, FeatureSet, View
 from features.engine.scope import scoped_tables
@@ -21,18 +22,21 @@ def feature_table(features: FeatureSet, attributes: dict[str, str]) -> ir.Table:
     """
     transactions, activities, customers = scoped_tables(attributes)
     wide = customers
+    keys: list[str] = []
     for (view, window), group in _grouped(features).items():
         rows = view_rows(view, window, transactions, activities)
-        columns = {feature.name: feature.expression(rows) for feature in group}
-        aggregated = rows.group_by("customer_id").agg(**columns)
-        wide = wide.left_join(aggregated, "customer_id").drop("customer_id_right")
-    wide = wide.mutate(**{f.name: f.expression(wide) for f in features if f.view is View.CUSTOMERS})
-    wide = wide.mutate(**{f.name: _number(f, wide) for f in features if f.view is not View.FEATURES and not f.is_word})
-    for feature in features:
-        # Derived features may build on each other, in the order they are written.
-        if feature.view is View.FEATURES:
-            wide = wide.mutate(**{feature.name: feature.expression(wide)})
-            wide = wide.mutate(**{feature.name: _number(feature, wide)})
+        key = f"customer_of_{len(keys)}"
+        aggregated = rows.group_by("customer_id").agg(**{feature.name: feature.expression(rows) for feature in group})
+        wide = wide.left_join(aggregated.rename({key: "customer_id"}), [("customer_id", key)])
+        keys.append(key)
+    wide = wide.drop(*keys)
+    # The statement is kept short, one level for all features that need no other: planning it is what a request costs.
+    wide = wide.mutate(**{f.name: _known(f, wide) for f in features if f.view is not View.FEATURES})
+    derived = [feature for feature in features if feature.view is View.FEATURES]
+    while derived:
+        ready = [feature for feature in derived if _can_see(feature, wide)] or derived[:1]
+        wide = wide.mutate(**{feature.name: _known(feature, wide) for feature in ready})
+        derived = [feature for feature in derived if feature not in ready]
     return wide.select("customer_id", *features.names)
 
 
@@ -53,8 +57,21 @@ def _grouped(features: Iterable[Feature]) -> dict[tuple[View, int | None], list[
     return reduce(put, rows, {})
 
 
-def _number(feature: Feature, wide: ir.Table) -> ir.Value:
-    value = wide[feature.name].cast("float64")
+def _can_see(feature: Feature, wide: ir.Table) -> bool:
+    try:
+        feature.expression(wide)
+    except (AttributeError, IbisTypeError):
+        return False  # it builds on a derived feature that is not there yet, or names a column that never will be
+    return True
+
+
+def _known(feature: Feature, wide: ir.Table) -> ir.Value:
+    aggregated = feature.view not in (View.CUSTOMERS, View.FEATURES)
+    value = wide[feature.name] if aggregated else feature.expression(wide)
+    if feature.is_word:
+        return value
     # A division by zero gives NaN or infinity on one engine and NULL on another: both mean "not known".
-    known = ibis.cases((value.isnan() | value.isinf(), ibis.null("float64")), else_=value)
-    return known if feature.when_unknown is None else known.fill_null(feature.when_unknown)
+    if value.type().is_floating():
+        value = ibis.cases((value.isnan() | value.isinf(), ibis.null("float64")), else_=value)
+    number = value.cast("float64")
+    return number if feature.when_unknown is None else number.fill_null(feature.when_unknown)

@@ -53,7 +53,7 @@ class Feature:
         expression: from the view to an aggregate (for CUSTOMERS and FEATURES: to a column).
         phrase: the rest of a sentence that begins with the value: "days since the last purchase".
         unit: what the number counts.
-        window_days: only rows less than this many days old; None for the whole history.
+        window_days: only rows at most this many days old (``as_of`` itself is exclusive); None for the whole history.
         when_unknown: the value where the customer has no such rows; None for "missing".
         owner, version: the version rises when the meaning changes.
     """
@@ -81,6 +81,7 @@ class FeatureSet(tuple[Feature, ...]):
     __slots__ = ()
 
     def __new__(cls, features: Iterable[Feature]) -> FeatureSet:
+        """Raise UsageError where two features share a name."""
         made = super().__new__(cls, features)
         names = [feature.name for feature in made]
         twice = sorted({name for name in names if names.count(name) > 1})

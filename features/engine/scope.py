@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 
 from features.contract.profiles import Profiles
 from features.contract.sources import quoted
+from kernel.clock import parse_as_of
 
 _TIME = {"days_ago": "float64", "day_ago": "int64"}
 TRANSACTION_SCHEMA = {
@@ -43,12 +44,15 @@ def scoped_tables(attributes: dict[str, str]) -> tuple[ir.Table, ir.Table, ir.Ta
 
 
 def apply_scope(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime) -> None:
-    """Define the temporary views ``scoped_*`` of this cursor: rows with event_time < as_of and ingested_at <= as_of."""
+    """Define the temporary views ``scoped_*`` of this cursor: rows with event_time < as_of and ingested_at <= as_of.
+
+    A naive ``as_of`` is UTC.
+    """
     moment = _literal(as_of)
     known = f"event_time < {moment} AND ingested_at <= {moment}"
     # The last local day of which something can be known: as_of itself is exclusive.
     zone = ZoneInfo(profiles.timezone)
-    last_day = (as_of - timedelta(microseconds=1)).astimezone(zone).date()
+    last_day = (parse_as_of(as_of) - timedelta(microseconds=1)).astimezone(zone).date()
     utc = profiles.timezone == "UTC"
     local = "event_time" if utc else f"timezone('{profiles.timezone}', timezone('UTC', event_time))"
     time = (
@@ -73,4 +77,4 @@ def apply_scope(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: da
 
 
 def _literal(as_of: datetime) -> str:
-    return f"TIMESTAMP '{as_of.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"
+    return f"TIMESTAMP '{parse_as_of(as_of).astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"

@@ -28,7 +28,7 @@ def _as_they_are(rows: ir.Table) -> ir.Table:
 
 
 def _orders(lines: ir.Table) -> ir.Table:
-    orders = lines.group_by("customer_id", "transaction_id").agg(
+    return lines.group_by("customer_id", "transaction_id").agg(
         amount=lines.amount.sum(),
         discount=lines.discount.sum(),
         quantity=lines.quantity.sum(),
@@ -40,7 +40,6 @@ def _orders(lines: ir.Table) -> ir.Table:
         days_ago=lines.days_ago.min(),
         day_ago=lines.day_ago.min(),
     )
-    return orders
 
 
 def _days(lines: ir.Table) -> ir.Table:

@@ -1,0 +1,20 @@
+"""Who a prediction is made for; the same rule in training, in batch and in the service.
+
+The rules read features, so whatever holds for features (nothing after ``as_of``) holds for cohorts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def has_history(features: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether any purchase is known, shape (rows,)."""
+    return features["T_days"].notna().to_numpy()
+
+
+def is_active(features: pd.DataFrame, active_days: int) -> NDArray[np.bool_]:
+    """Whether the customer bought in the ``active_days`` before ``as_of``: the cohort of churn, shape (rows,)."""
+    return (features["days_since_last_purchase"] <= active_days).to_numpy()

@@ -1,0 +1,190 @@
+"""The command line. Exit codes: 0 fine, 1 failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from kernel.errors import ForesightError
+
+if TYPE_CHECKING:
+    from foresight.project import Project
+
+# The libraries below read these when they are imported.
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+app = typer.Typer(
+    help="Churn, lifetime value and next best action from unified customer profiles.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+out = Console()
+problems = Console(stderr=True)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="foresight.toml, or the folder that holds it.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", help="Moment of knowledge, such as 2017-11-01; default: the day after the last transaction."
+    ),
+]
+
+
+def main() -> None:
+    """Run a command; an error is three lines, never a traceback."""
+    try:
+        app()
+    except ForesightError as error:
+        problems.print(f"[bold red]error[/] {_plain(error.what)}", highlight=False)
+        problems.print(f"[dim]where[/] {_plain(error.where)}", highlight=False)
+        problems.print(f"[dim]fix  [/] {_plain(error.fix)}", highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        problems.print("stopped")
+        sys.exit(1)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+@app.command(epilog="Example: foresight demo")
+def demo(
+    config: Config = Path("examples/complete_journey"),
+    as_of: Annotated[str, typer.Option("--as-of", help="Moment of knowledge of the demo.")] = "2017-11-01",
+) -> None:
+    """Run the main job on real data: check, train, back-test, score, serve, show one customer."""
+    from foresight.demo import run_demo
+
+    run_demo(config, as_of, out)
+
+
+@app.command(epilog="Example: foresight check -c examples/complete_journey")
+def check(config: Config = Path("foresight.toml")) -> None:
+    """Read the tables and report what is wrong or thin in them."""
+    from foresight.console import findings_table
+
+    project = _open(config)
+    first, last = project.profiles.span()
+    counts = {name: project.profiles.count(name) for name in ("customers", "transactions", "activities")}
+    out.print(
+        f"{project.settings.project.name}: "
+        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        + f"; transactions from {first:%Y-%m-%d} to {last:%Y-%m-%d} (UTC)"
+    )
+    if project.findings:
+        out.print(findings_table(project.findings))
+    else:
+        out.print("Nothing to report.")
+    if any(finding.state == "error" for finding in project.findings):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: foresight train -c examples/complete_journey --as-of 2017-11-01")
+def train(config: Config = Path("foresight.toml"), as_of: AsOf = None) -> None:
+    """Back-test, fit and register the churn and lifetime-value models."""
+    from foresight.console import backtest_table
+
+    project = _open(config)
+    moment = project.default_as_of() if as_of is None else project.moment(as_of)
+    with out.status("train") as status:
+        outcome = project.train(as_of=moment, say=lambda step: status.update(step))
+    if outcome.backtest is None:
+        out.print("[yellow]The history is too short for a back-test: the models' quality is not known.[/]")
+    else:
+        out.print(backtest_table(outcome.backtest, project.settings.project.currency))
+    for model in (outcome.churn, outcome.value):
+        became = "champion" if model.verdict.promote else "challenger only"
+        out.print(f"{model.version} as of {moment:%Y-%m-%d}: {became} ({model.verdict.reason})")
+    out.print(f"MLflow: {project.registry.database.uri}", soft_wrap=True)
+
+
+@app.command(epilog="Example: foresight score -c examples/complete_journey --as-of 2017-11-01 --out scores.parquet")
+def score(
+    config: Config = Path("foresight.toml"),
+    as_of: AsOf = None,
+    to: Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")] = Path("scores.parquet"),
+) -> None:
+    """Score every customer with the champions, one row each."""
+    from foresight.console import progress
+
+    project = _open(config)
+    moment = project.default_as_of() if as_of is None else project.moment(as_of)
+    with progress(out) as shown:
+        task = shown.add_task("score", total=project.profiles.count("customers"))
+        table = project.write_scores(to, as_of=moment, advance=lambda rows: shown.advance(task, rows))
+    status = table.column("status").to_pandas().value_counts()
+    counts = ", ".join(f"{count:,} {name}" for name, count in status.items())
+    out.print(f"{table.num_rows:,} customers as of {moment:%Y-%m-%d} ({counts}): {to}", soft_wrap=True)
+
+
+@app.command(epilog="Example: foresight serve -c examples/complete_journey --port 3000")
+def serve(
+    config: Config = Path("foresight.toml"),
+    host: Annotated[str | None, typer.Option(help="Default: [service] host, which is loopback.")] = None,
+    port: Annotated[int | None, typer.Option(help="Default: [service] port.")] = None,
+) -> None:
+    """Serve scores, recommendations and insight cards over HTTP."""
+    from foresight.service_process import service_command, service_environment
+    from serving.runtime import open_runtime
+
+    # Opened once here, so that a missing model is an error before the server starts, not a worker that dies again
+    # and again.
+    runtime = open_runtime(config)
+    service = runtime.settings.service
+    bound, number = host or service.host, port or service.port
+    out.print(f"http://{bound}:{number}  features as of {runtime.as_of:%Y-%m-%d}; stop with Ctrl-C")
+    command = service_command(bound, number)
+    os.execve(command[0], command, service_environment(runtime.settings.file))
+
+
+@app.command(epilog="Example: foresight report -c examples/complete_journey --date 2017-09-01 --date 2017-11-01")
+def report(
+    config: Config = Path("foresight.toml"),
+    date: Annotated[
+        list[str] | None,
+        typer.Option("--date", help="Back-test as of this date; may be repeated. Default: the newest."),
+    ] = None,
+    to: Annotated[Path, typer.Option("--out", help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Back-test at past dates and write a page with every model beside its baselines."""
+    from foresight.console import backtest_table, progress
+    from foresight.reporting import default_dates, write_report
+
+    project = _open(config)
+    moments = [project.moment(text) for text in date] if date else default_dates(project)
+    results = []
+    with progress(out) as shown:
+        task = shown.add_task("back-test", total=len(moments))
+        for moment in moments:
+            results.append(project.backtest(as_of=moment))
+            shown.advance(task)
+    for result in results:
+        out.print(backtest_table(result, project.settings.project.currency))
+    write_report(project, results, to)
+    out.print(f"Report: {to}", soft_wrap=True)
+
+
+@app.command(epilog="Example: foresight relocate -c examples/complete_journey")
+def relocate(config: Config = Path("foresight.toml")) -> None:
+    """Repair the MLflow registry after its folder was moved or copied."""
+    from kernel.model_registry import ModelRegistry
+    from kernel.settings import load_settings
+
+    places = ModelRegistry.of(load_settings(config)).relocate()
+    out.print(f"{places} places rewritten.")
+
+
+def _open(config: Path) -> Project:
+    from foresight.project import Project
+
+    with out.status("read tables"):
+        return Project.open(config)

@@ -1,0 +1,73 @@
+"""The service as a child process: started, waited for, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kernel.errors import ForesightError
+
+_START_SECONDS = 90
+_SERVICE = "serving.service:Foresight"
+
+
+def service_command(host: str, port: int) -> list[str]:
+    """The command line that serves; FORESIGHT_CONFIG must name the project."""
+    return [sys.executable, "-m", "bentoml", "serve", _SERVICE, "--host", host, "--port", str(port)]
+
+
+def service_environment(config: Path) -> dict[str, str]:
+    """The environment of the service process."""
+    return {**os.environ, "FORESIGHT_CONFIG": str(config), "BENTOML_DO_NOT_TRACK": "True"}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(config: Path, log: Path) -> Iterator[str]:
+    """The address of a service on loopback, ready to answer; it stops with the block.
+
+    Raises:
+        ForesightError: it did not become ready; ``log`` says why.
+    """
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            service_command("127.0.0.1", port), env=service_environment(config), stdout=output, stderr=output
+        )
+        try:
+            _wait_until_ready(address, process, log)
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise ForesightError("The service did not start.", where=str(log), fix="Read the end of that log.")

@@ -1,0 +1,80 @@
+"""A model's folder, whatever its kind, as one table of predictions: what the registry's MLflow models answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ConfigDict
+
+from kernel.artefacts import MANIFEST, Floats, Manifest, read_manifest
+from kernel.churn_predictor import ChurnPredictor
+from kernel.errors import RegistryError
+from kernel.value_predictor import ValuePredictor
+
+Predictor = ChurnPredictor | ValuePredictor
+
+
+class AnyManifest(Manifest):
+    """The part that the manifests of all kinds share."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """The predictor of the kind that the folder's manifest names.
+
+    Raises:
+        RegistryError: the folder holds no model, or one of an unknown kind.
+    """
+    kind = read_manifest(folder, AnyManifest).kind
+    if kind == "churn":
+        return ChurnPredictor.load(folder)
+    if kind == "value":
+        return ValuePredictor.load(folder)
+    raise RegistryError(
+        f"There is no predictor for models of the kind '{kind}'.",
+        where=str(folder / MANIFEST),
+        fix="Train again with this version.",
+    )
+
+
+def predictions(predictor: Predictor, features: pd.DataFrame) -> pd.DataFrame:
+    """One row per row of ``features``, under the same index.
+
+    Returns:
+        Churn: ``churn_probability``, ``churn_probability_low``, ``churn_probability_high`` in [0, 1],
+        ``churn_percentile`` in [0, 100]. Value: ``lifetime_value``, ``lifetime_value_low``, ``lifetime_value_high``
+        (expected net spend over the horizon and where the actual one lies, in the project's currency),
+        ``probability_alive`` in [0, 1], ``expected_purchases`` (purchase days over the horizon; both NaN without a
+        purchase), ``value_percentile`` in [0, 100]. All float64.
+
+    Raises:
+        RegistryError: a feature that the model needs is missing.
+    """
+    columns = _churn(predictor, features) if isinstance(predictor, ChurnPredictor) else _value(predictor, features)
+    return pd.DataFrame(columns, index=features.index)
+
+
+def _churn(predictor: ChurnPredictor, features: pd.DataFrame) -> dict[str, Floats]:
+    probability = predictor.probability(features)
+    low, high = predictor.interval(probability)
+    return {
+        "churn_probability": probability,
+        "churn_probability_low": low,
+        "churn_probability_high": high,
+        "churn_percentile": predictor.percentile(probability),
+    }
+
+
+def _value(predictor: ValuePredictor, features: pd.DataFrame) -> dict[str, Floats]:
+    expected_spend = predictor.expected_spend(features)
+    low, high = predictor.interval(expected_spend)
+    return {
+        "lifetime_value": expected_spend,
+        "lifetime_value_low": low,
+        "lifetime_value_high": high,
+        "probability_alive": predictor.probability_alive(features),
+        "expected_purchases": predictor.expected_purchases(features),
+        "value_percentile": predictor.percentile(expected_spend),
+    }

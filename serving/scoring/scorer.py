@@ -1,0 +1,198 @@
+"""Features to scores: the same arithmetic for one customer and for a million."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.cohorts import has_history, is_active
+from kernel.artefacts import Floats
+from kernel.churn_predictor import ChurnPredictor
+from kernel.types import Band, Reason, Score, Status
+from kernel.value_predictor import ValuePredictor
+from serving.scoring.reasons import top_reasons
+
+# The numbers of a score, in the order of Score; absent ones are NaN here and None for a person.
+NUMBERS = (
+    "churn_probability",
+    "churn_probability_low",
+    "churn_probability_high",
+    "churn_percentile",
+    "probability_alive",
+    "expected_purchases",
+    "lifetime_value",
+    "lifetime_value_low",
+    "lifetime_value_high",
+    "value_percentile",
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of many customers: ``numbers`` and ``words`` have one row each, in the order of ``reasons``.
+
+    Attributes:
+        numbers: index customer_id, columns NUMBERS, float64, NaN where no number may be given.
+        status, band, high_value: shape (rows,); band and high_value are None where not given.
+    """
+
+    as_of: datetime
+    scored_at: datetime
+    numbers: pd.DataFrame
+    status: NDArray[np.object_]
+    band: NDArray[np.object_]
+    high_value: NDArray[np.object_]
+    reasons: list[tuple[Reason, ...]]
+    churn_model: str
+    value_model: str
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def score(self, row: int) -> Score:
+        """One customer's score."""
+        given = dict(zip(NUMBERS, map(_number, self.numbers.iloc[row].to_numpy()), strict=True))
+        return Score(
+            customer_id=self.numbers.index[row],
+            as_of=self.as_of,
+            scored_at=self.scored_at,
+            status=self.status[row],
+            churn_band=self.band[row],
+            is_high_value=self.high_value[row],
+            churn_reasons=self.reasons[row],
+            churn_model=self.churn_model,
+            value_model=self.value_model,
+            **given,
+        )
+
+    def for_rules(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Scores, features and attributes side by side: what the rules of the action catalogue may name."""
+        words = pd.DataFrame(
+            {
+                "customer_id": self.numbers.index,
+                "status": self.status,
+                "churn_band": self.band,
+                "is_high_value": self.high_value,
+            },
+            index=self.numbers.index,
+        )
+        return pd.concat([words, self.numbers, features.drop(columns="customer_id", errors="ignore")], axis=1)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The champions, loaded. ``churn_version`` and ``value_version`` are ``name/version`` of the registry."""
+
+    churn: ChurnPredictor
+    value: ValuePredictor
+    churn_version: str
+    value_version: str
+
+    def score(
+        self, features: pd.DataFrame, consent: NDArray[np.bool_], *, as_of: datetime, scored_at: datetime
+    ) -> Scores:
+        """Score every row.
+
+        Args:
+            features: index customer_id, a column per feature, as of ``as_of``.
+            consent: whether each customer may be profiled, shape (rows,).
+
+        Raises:
+            RegistryError: the models need a feature that is not there.
+        """
+        status = self._status(features, consent)
+        numbers = pd.DataFrame(np.nan, index=features.index, columns=list(NUMBERS), dtype="float64")
+        reasons: list[tuple[Reason, ...]] = [()] * len(features)
+        scored = np.flatnonzero(status == Status.SCORED)
+        known = np.flatnonzero((status == Status.SCORED) | (status == Status.INACTIVE))
+        if len(scored):
+            rows = features.iloc[scored]
+            _put(numbers, scored, self._churn_numbers(rows))
+            parts = self.churn.contributions(rows)
+            texts = top_reasons(rows, parts, self.churn.manifest.columns, self.churn.manifest.currency)
+            for place, found in zip(scored, texts, strict=True):
+                reasons[place] = found
+        if len(known):
+            _put(numbers, known, self._value_numbers(features.iloc[known]))
+        new = np.flatnonzero(status == Status.INSUFFICIENT_HISTORY)
+        if len(new):
+            _put(numbers, new, self._priors(len(new)))
+        return Scores(
+            as_of=as_of,
+            scored_at=scored_at,
+            numbers=numbers,
+            status=status,
+            band=self._bands(numbers["churn_percentile"].to_numpy()),
+            high_value=self._high_value(numbers["lifetime_value"].to_numpy(), status),
+            reasons=reasons,
+            churn_model=self.churn_version,
+            value_model=self.value_version,
+        )
+
+    def _status(self, features: pd.DataFrame, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
+        active = is_active(features, self.churn.manifest.active_days)
+        status = np.where(active, Status.SCORED, Status.INACTIVE).astype(object)
+        status[~has_history(features)] = Status.INSUFFICIENT_HISTORY
+        status[~consent] = Status.NO_CONSENT
+        return status
+
+    def _churn_numbers(self, rows: pd.DataFrame) -> dict[str, Floats]:
+        probability = self.churn.probability(rows)
+        low, high = self.churn.interval(probability)
+        return {
+            "churn_probability": probability,
+            "churn_probability_low": low,
+            "churn_probability_high": high,
+            "churn_percentile": self.churn.percentile(probability),
+        }
+
+    def _value_numbers(self, rows: pd.DataFrame) -> dict[str, Floats]:
+        expected = self.value.expected_spend(rows)
+        low, high = self.value.interval(expected)
+        return {
+            "probability_alive": self.value.probability_alive(rows),
+            "expected_purchases": self.value.expected_purchases(rows),
+            "lifetime_value": expected,
+            "lifetime_value_low": low,
+            "lifetime_value_high": high,
+            "value_percentile": self.value.percentile(expected),
+        }
+
+    def _priors(self, rows: int) -> dict[str, Floats]:
+        # Nothing is known of the customer: the population's figures with the population's whole spread.
+        churn, value = self.churn.manifest, self.value.manifest
+        prior = {
+            "churn_probability": churn.base_rate,
+            "churn_probability_low": min(churn.intervals.low),
+            "churn_probability_high": max(churn.intervals.high),
+            "expected_purchases": self.value.prior_purchases(),
+            "lifetime_value": value.prior_spend,
+            "lifetime_value_low": value.prior_low,
+            "lifetime_value_high": value.prior_high,
+        }
+        return {name: np.full(rows, number) for name, number in prior.items()}
+
+    def _bands(self, percentile: Floats) -> NDArray[np.object_]:
+        medium, high = self.churn.manifest.bands
+        bands = np.where(percentile >= high, Band.HIGH, np.where(percentile >= medium, Band.MEDIUM, Band.LOW))
+        bands = bands.astype(object)
+        bands[np.isnan(percentile)] = None
+        return bands
+
+    def _high_value(self, expected: Floats, status: NDArray[np.object_]) -> NDArray[np.object_]:
+        flags = self.value.is_high_value(expected).astype(object)
+        flags[(status == Status.NO_CONSENT) | (status == Status.INSUFFICIENT_HISTORY)] = None
+        return flags
+
+
+def _put(numbers: pd.DataFrame, rows: NDArray[np.intp], columns: dict[str, Floats]) -> None:
+    for name, values in columns.items():
+        numbers.iloc[rows, numbers.columns.get_loc(name)] = values  # type: ignore[index]
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)

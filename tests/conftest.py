@@ -1,0 +1,21 @@
+"""Fixtures that several groups of tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import postgres_url
+from tests.projects import CUSTOMERS, SALES, TinyProject
+
+__all__ = ["postgres_url"]  # a fixture: PostgreSQL, where it is installed
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> TinyProject:
+    """Two customers with one purchase each, as CSV; a test overwrites what it is about."""
+    made = TinyProject(tmp_path)
+    made.write("customers.csv", CUSTOMERS)
+    made.write("sales.csv", SALES)
+    return made

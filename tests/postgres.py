@@ -1,0 +1,87 @@
+"""A real PostgreSQL server for the length of a test run, where its programs are installed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PASSWORD = "correct-horse"
+
+
+def _programs() -> Path | None:
+    """The folder of ``initdb`` and ``pg_ctl``; Debian keeps them off the PATH, one folder per version."""
+    on_path = shutil.which("pg_ctl")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in candidates if (folder / "initdb").exists()), None)
+
+
+def _run_as() -> str | None:
+    """The user the server must run as: PostgreSQL refuses root. None where it may run as the present user."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+def _command(*words: str) -> None:
+    user = _run_as()
+    prefix = [] if user is None else ["runuser", "-u", user, "--"]
+    subprocess.run([*prefix, *words], check=True, capture_output=True, timeout=60, cwd="/")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _reason_to_skip() -> str | None:
+    if _programs() is None:
+        return "PostgreSQL's initdb and pg_ctl are not installed"
+    user = _run_as()
+    if user is not None and (
+        shutil.which("runuser") is None or user not in {entry.pw_name for entry in pwd.getpwall()}
+    ):
+        return "PostgreSQL cannot run as root, and there is no user 'postgres' to run it as"
+    return None
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of an empty database of a server that asks for a password; the server goes with the session."""
+    reason = _reason_to_skip()
+    if reason is not None:
+        pytest.skip(reason)
+    programs = _programs()
+    assert programs is not None
+    folder = Path(tempfile.mkdtemp(prefix="foresight-postgres-"))
+    try:
+        yield from _serving(programs, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serving(programs: Path, folder: Path) -> Iterator[str]:
+    password_file, data, port = folder / "password", folder / "data", _free_port()
+    password_file.write_text(PASSWORD)
+    user = _run_as()
+    if user is not None:
+        shutil.chown(folder, user)
+        shutil.chown(password_file, user)
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    _command(
+        str(programs / "initdb"),
+        *("-D", str(data), "-U", "owner", "-A", "scram-sha-256", "--pwfile", str(password_file)),
+        *("-E", "UTF8", "--no-sync"),
+    )
+    _command(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
+    finally:
+        _command(str(programs / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")

@@ -1,0 +1,143 @@
+"""Back-tests: train on what was known at a date, predict, and compare with what came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from kernel.artefacts import Floats
+from kernel.churn_predictor import ChurnPredictor
+from kernel.settings import Settings
+from kernel.value_predictor import ValuePredictor
+from training.dataset import DatasetBuilder, TrainingSet
+from training.evaluation.calibration import ReliabilityBin, calibration_metrics, reliability
+from training.evaluation.discrimination import ranking_metrics
+from training.evaluation.value import value_metrics
+from training.labels.window import LabelWindow
+from training.models.baselines import carry_forward, logistic_churn, recency_rule
+from training.models.churn_lightgbm import fit_churn
+from training.models.value import SpendModel, fit_value
+from training.splits import training_cutoffs
+
+Metrics = dict[str, dict[str, float]]  # model or baseline -> metric -> value
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """One date looked at as if it were the present.
+
+    Attributes:
+        as_of: models knew what was known then, nothing later.
+        customers: size of the test cohort.
+        churn, value: figures of the model ("model") and of each baseline.
+        reliability: predicted against observed churn.
+        probability, churned, expected, spend: the test cohort's predictions and outcomes, shape (customers,).
+        interval_coverage: share of customers whose actual spend lay in their interval.
+    """
+
+    as_of: datetime
+    customers: int
+    training_rows: int
+    cutoffs: int
+    churn: Metrics
+    value: Metrics
+    reliability: list[ReliabilityBin]
+    probability: Floats
+    churned: Floats
+    expected: Floats
+    spend: Floats
+    interval_coverage: float
+
+
+class Trainer:
+    """Fits the models of one project as of a moment."""
+
+    def __init__(self, builder: DatasetBuilder) -> None:
+        self.builder = builder
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings."""
+        return self.builder.settings
+
+    @property
+    def window(self) -> LabelWindow:
+        """The longest label window: a row is used only when all its labels are ripe."""
+        return LabelWindow(max(self.settings.churn.horizon_days, self.settings.value.horizon_days))
+
+    def data(self, as_of: datetime) -> TrainingSet:
+        """Every ripe row known at ``as_of``.
+
+        Raises:
+            NotEnoughDataError: the history is too short for two cut-offs.
+        """
+        first, _ = self.builder.profiles.span()
+        known = training_cutoffs(first.replace(tzinfo=as_of.tzinfo), as_of, self.window, self.settings.training)
+        return self.builder.training_set(known, as_of)
+
+    def fit_churn(self, as_of: datetime, data: TrainingSet | None = None) -> ChurnPredictor:
+        """The churn model as of a moment."""
+        from features.cohorts import is_active
+
+        population = self.builder.population(as_of)
+        cohort = population[is_active(population, self.settings.churn.active_days)]
+        rows = (data or self.data(as_of)).churn_cohort
+        return fit_churn(rows, cohort, self.builder.feature_set, self.settings, as_of, self._fingerprint(as_of))
+
+    def fit_value(
+        self, as_of: datetime, data: TrainingSet | None = None, spend_model: SpendModel = "two_part"
+    ) -> ValuePredictor:
+        """The lifetime-value model as of a moment."""
+        return fit_value(
+            data or self.data(as_of),
+            self.builder.population(as_of),
+            self.builder.feature_set,
+            self.settings,
+            as_of,
+            self._fingerprint(as_of),
+            spend_model,
+        )
+
+    def _fingerprint(self, as_of: datetime) -> str:
+        return self.builder.profiles.fingerprint(as_of)
+
+
+def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
+    """Train as of a past date and look at the window after it.
+
+    Raises:
+        NotEnoughDataError: the history before ``as_of`` is too short.
+    """
+    settings, builder = trainer.settings, trainer.builder
+    data = trainer.data(as_of)
+    test = builder.training_set([as_of], as_of + timedelta(days=trainer.window.length_days)).churn_cohort
+    churn, value = trainer.fit_churn(as_of, data), trainer.fit_value(as_of, data)
+    probability, expected = churn.probability(test.features), value.expected_spend(test.features)
+    low, high = value.interval(expected)
+    logistic = logistic_churn(data.churn_cohort, test.features)
+    btyd, carried = value.spend_btyd(test.features), carry_forward(test.features, settings.value.horizon_days)
+    return BacktestResult(
+        as_of=as_of,
+        customers=len(test),
+        training_rows=len(data),
+        cutoffs=len(np.unique(data.cutoff)),
+        churn={
+            "model": ranking_metrics(probability, test.churned) | calibration_metrics(probability, test.churned),
+            "logistic_regression": ranking_metrics(logistic, test.churned)
+            | calibration_metrics(logistic, test.churned),
+            "recency_rule": ranking_metrics(recency_rule(test.features), test.churned),
+        },
+        value={
+            "two_part": value_metrics(expected, test.spend),
+            "btyd": value_metrics(btyd, test.spend),
+            "carry_forward": value_metrics(carried, test.spend),
+        },
+        reliability=reliability(probability, test.churned),
+        probability=probability,
+        churned=test.churned,
+        expected=expected,
+        spend=test.spend,
+        interval_coverage=float(np.mean((test.spend >= low) & (test.spend <= high))),
+    )

@@ -1,0 +1,45 @@
+"""Predictions for rows whose customer was not in training: honest material for calibration and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kernel.artefacts import Floats
+from training.dataset import TrainingSet
+
+FOLDS = 5
+Fit = Callable[[TrainingSet], Callable[[TrainingSet], Floats]]
+
+
+def out_of_fold(data: TrainingSet, fit: Fit) -> Floats:
+    """Each row's prediction by a model that saw none of that customer's rows.
+
+    Args:
+        fit: takes a training set, returns a function from rows to predictions.
+
+    Returns:
+        shape (rows,).
+    """
+    fold = customer_folds(data)
+    predictions = np.empty(len(data))
+    for k in range(FOLDS):
+        predict = fit(data.rows(fold != k))
+        held_out = fold == k
+        predictions[held_out] = predict(data.rows(held_out))
+    return predictions
+
+
+def customer_folds(data: TrainingSet) -> np.ndarray:
+    """The fold of each row, by a hash of the customer: all rows of one customer share it, and it needs no seed."""
+    from pandas.util import hash_array
+
+    hashed = hash_array(data.customers.to_numpy(dtype=object), categorize=True)
+    return (hashed % np.uint64(FOLDS)).astype(int)
+
+
+def newest_half(data: TrainingSet) -> np.ndarray:
+    """Rows of the newer half of the cut-offs, bool: calibration looks at later time than most of training."""
+    cutoffs = np.unique(data.cutoff)
+    return data.cutoff >= cutoffs[len(cutoffs) // 2]

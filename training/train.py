@@ -1,0 +1,188 @@
+"""The training job: back-test, fit, register, and promote what passes the gate."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from kernel.churn_predictor import ChurnPredictor
+from kernel.errors import NotEnoughDataError
+from kernel.model_registry import CHALLENGER, CHAMPION, ModelRegistry, ModelVersion, TrainingData, TrainingRun
+from kernel.value_predictor import ValuePredictor
+from training.backtest import BacktestResult, Trainer, backtest
+from training.models.boosting import ROUNDS, SHARED
+from training.models.value import SpendModel
+from training.promotion import GATES, Verdict, judge
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A registered model, its figures, and whether it became the champion."""
+
+    version: ModelVersion
+    metrics: dict[str, float]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What one training did; ``backtest`` is None where the history is too short for one."""
+
+    as_of: datetime
+    churn: TrainedModel
+    value: TrainedModel
+    spend_model: SpendModel
+    backtest: BacktestResult | None
+
+
+def train(
+    trainer: Trainer,
+    registry: ModelRegistry,
+    as_of: datetime,
+    *,
+    say: Say = lambda step: None,
+    files: Callable[[BacktestResult, Path], tuple[Path, ...]] = lambda result, folder: (),
+) -> TrainingOutcome:
+    """Train both models on what is known at ``as_of``, register them, and promote those that pass the gate.
+
+    Args:
+        say: told each step before it begins.
+        files: writes plots of the back-test into a folder; they are logged with both models.
+
+    Raises:
+        NotEnoughDataError: too few customers, days, churners or repeat buyers; nothing is registered then.
+    """
+    say("back-test on the newest labelled window")
+    result = newest_backtest(trainer, as_of)
+    spend_model = choose_spend_model(result)
+    say("fit churn")
+    data = trainer.data(as_of)
+    churn = trainer.fit_churn(as_of, data)
+    say("fit lifetime value")
+    value = trainer.fit_value(as_of, data, spend_model)
+    with tempfile.TemporaryDirectory() as folder:
+        plots = files(result, Path(folder)) if result is not None else ()
+        job = _Registration(trainer, registry, as_of, len(data), result, plots)
+        # Both are fitted before either is registered: a failure leaves nothing half done.
+        say("register churn")
+        trained_churn = job.register("churn", churn, _churn_metrics(result))
+        say("register lifetime value")
+        trained_value = job.register("value", value, _value_metrics(result, spend_model))
+    return TrainingOutcome(as_of, trained_churn, trained_value, spend_model, result)
+
+
+def newest_backtest(trainer: Trainer, as_of: datetime) -> BacktestResult | None:
+    """The back-test of the newest window whose labels are ripe; None where the history before it is too short."""
+    try:
+        return backtest(trainer, as_of - timedelta(days=trainer.window.length_days))
+    except NotEnoughDataError:
+        return None
+
+
+def choose_spend_model(result: BacktestResult | None) -> SpendModel:
+    """The family with the lower error on a window that neither has seen.
+
+    Without a back-test the two-part model is taken: it is calibrated on customers it did not see, BTYD is not.
+    """
+    if result is None:
+        return "two_part"
+    return "two_part" if result.value["two_part"]["mae"] <= result.value["btyd"]["mae"] else "btyd"
+
+
+@dataclass(frozen=True)
+class _Registration:
+    trainer: Trainer
+    registry: ModelRegistry
+    as_of: datetime
+    rows: int
+    result: BacktestResult | None
+    plots: tuple[Path, ...]
+
+    def register(
+        self, kind: str, predictor: ChurnPredictor | ValuePredictor, metrics: dict[str, float]
+    ) -> TrainedModel:
+        settings = self.trainer.settings
+        name = settings.model_name(kind)
+        champion = self.registry.champion(name)
+        verdict = judge(GATES[kind], metrics, None if champion is None else self.registry.metrics(champion))
+        with tempfile.TemporaryDirectory() as written:
+            folder = Path(written)
+            predictor.save(folder)
+            version = self.registry.log_and_register(
+                TrainingRun(
+                    name=name,
+                    kind=kind,
+                    project=settings.project.name,
+                    folder=folder,
+                    parameters=self._parameters(predictor),
+                    metrics=metrics,
+                    data=TrainingData(
+                        settings.project.name, predictor.manifest.data_fingerprint, self.as_of, self.rows
+                    ),
+                    input_example=self._example(predictor),
+                    files=self.plots,
+                    tags={"verdict": verdict.reason},
+                )
+            )
+        self.registry.set_alias(name, CHALLENGER, version.version)
+        if verdict.promote:
+            self.registry.set_alias(name, CHAMPION, version.version)
+        return TrainedModel(version, metrics, verdict)
+
+    def _parameters(self, predictor: ChurnPredictor | ValuePredictor) -> Mapping[str, object]:
+        settings, manifest = self.trainer.settings, predictor.manifest
+        shared = {
+            "horizon_days": manifest.horizon_days,
+            "step_days": settings.training.step_days,
+            "history_days": settings.training.history_days,
+            "seed": settings.training.seed,
+            "rounds": ROUNDS,
+            "columns": len(manifest.columns),
+            "backtest_as_of": "none" if self.result is None else self.result.as_of.date().isoformat(),
+        }
+        own: dict[str, object] = {f"lightgbm_{name}": value for name, value in SHARED.items()}
+        if isinstance(predictor, ChurnPredictor):
+            own |= {
+                "calibration_slope": predictor.manifest.slope,
+                "calibration_intercept": predictor.manifest.intercept,
+            }
+        else:
+            own |= {"spend_model": predictor.manifest.spend_model, "scale": predictor.manifest.scale}
+            own |= {f"bg_nbd_{name}": value for name, value in predictor.manifest.bg_nbd.model_dump().items()}
+            own |= {f"gamma_gamma_{name}": value for name, value in predictor.manifest.gamma_gamma.model_dump().items()}
+        return shared | own
+
+    def _example(self, predictor: ChurnPredictor | ValuePredictor):  # noqa: ANN202
+        # All features, not only the model's: the value model reads its paces and histories beside its columns.
+        return self.trainer.builder.population(self.as_of).head(5)
+
+
+def _churn_metrics(result: BacktestResult | None) -> dict[str, float]:
+    if result is None:
+        return {}
+    own = result.churn["model"]
+    others = {
+        f"{metric}_{name}": value
+        for name, metrics in result.churn.items()
+        if name != "model"
+        for metric, value in metrics.items()
+    }
+    return own | others
+
+
+def _value_metrics(result: BacktestResult | None, spend_model: SpendModel) -> dict[str, float]:
+    if result is None:
+        return {}
+    own = result.value[spend_model] | {"interval_coverage": result.interval_coverage}
+    others = {
+        f"{metric}_{name}": value
+        for name, metrics in result.value.items()
+        if name != spend_model
+        for metric, value in metrics.items()
+    }
+    return own | others
