@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from tests.histories import Deed, History, Line
@@ -103,13 +104,11 @@ def _buying(lines: list[Line], as_of: datetime, zone: ZoneInfo) -> Values:
     first, last = min(dates), max(dates)
     tenure = _last_date(as_of, zone) - first
     purchases = [line.event_time for line in lines if line.amount > 0]
-    # A purchase day is as old as its latest purchase.
-    latest_of_first_day = max(moment for moment in purchases if moment.astimezone(zone).date().toordinal() == first)
     repeat = [amount for date, amount in dates.items() if date != first]
     return values | {
         "frequency": float(len(repeat)),
         "days_since_last_purchase": _days(as_of - max(purchases)),
-        "days_since_first_purchase": _days(as_of - latest_of_first_day),
+        "days_since_first_purchase": _days(as_of - min(purchases)),
         "recency_days": float(last - first),
         "T_days": float(tenure),
         "monetary_value": _ratio(_total(repeat), len(repeat)),
@@ -120,7 +119,7 @@ def _buying(lines: list[Line], as_of: datetime, zone: ZoneInfo) -> Values:
 
 def _rhythm(lines: list[Line], as_of: datetime, zone: ZoneInfo, values: Values) -> Values:
     dates = list(_spend_by_date(lines, zone))
-    gaps = [after - before for before, after in zip(dates, dates[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(dates)]
     since = values["days_since_last_purchase"]
     assert not isinstance(since, str)
     if not gaps:

@@ -34,6 +34,7 @@ class BacktestResult:
         churn, value: figures of the model ("model") and of each baseline.
         reliability: predicted against observed churn.
         probability, churned, expected, spend: the test cohort's predictions and outcomes, shape (customers,).
+        recency: days since the last purchase, the score of the recency rule, shape (customers,).
         interval_coverage: share of customers whose actual spend lay in their interval.
     """
 
@@ -48,6 +49,7 @@ class BacktestResult:
     churned: Floats
     expected: Floats
     spend: Floats
+    recency: Floats
     interval_coverage: float
 
 
@@ -118,6 +120,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     low, high = value.interval(expected)
     logistic = logistic_churn(data.churn_cohort, test.features)
     btyd, carried = value.spend_btyd(test.features), carry_forward(test.features, settings.value.horizon_days)
+    recency = recency_rule(test.features)
     return BacktestResult(
         as_of=as_of,
         customers=len(test),
@@ -127,7 +130,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
             "model": ranking_metrics(probability, test.churned) | calibration_metrics(probability, test.churned),
             "logistic_regression": ranking_metrics(logistic, test.churned)
             | calibration_metrics(logistic, test.churned),
-            "recency_rule": ranking_metrics(recency_rule(test.features), test.churned),
+            "recency_rule": ranking_metrics(recency, test.churned),
         },
         value={
             "two_part": value_metrics(expected, test.spend),
@@ -139,5 +142,6 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
         churned=test.churned,
         expected=expected,
         spend=test.spend,
+        recency=recency,
         interval_coverage=float(np.mean((test.spend >= low) & (test.spend <= high))),
     )

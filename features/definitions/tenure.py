@@ -14,8 +14,8 @@ FEATURES = (
     Feature(
         name="days_since_first_purchase",
         group="tenure",
-        view=View.DAYS,
-        expression=lambda days: days.days_ago.max(),
+        view=View.LINES,
+        expression=lambda lines: lines.days_ago.max(where=lines.amount > 0),
         phrase="days since the first purchase",
         unit=Unit.DAYS,
     ),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import pandas as pd
+import pyarrow as pa
 
 from features.contract.profiles import Profiles
 from features.engine.compile import compiled
-from features.engine.definition import FeatureSet
+from features.engine.definition import Feature, FeatureSet
 from features.engine.scope import apply_scope
 
 
@@ -23,12 +24,12 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
     apply_scope(cursor, profiles, as_of)
     sql = compiled(features, tuple(profiles.attributes.items()))
     table = cursor.execute(f"SELECT * FROM ({sql}) ORDER BY customer_id").to_arrow_table()
-    return pd.DataFrame(
-        {feature.name: _column(table, feature.name, feature.is_word) for feature in features},
-        index=pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object"),
-    )
+    index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
+    return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
 
 
-def _column(table, name: str, word: bool):  # type: ignore[no-untyped-def]
-    column = table.column(name)
-    return pd.array(column.to_pylist(), dtype="object") if word else column.to_numpy(zero_copy_only=False)
+def _column(values: pa.ChunkedArray, feature: Feature, index: pd.Index) -> pd.Series:
+    # Said here and not left to pandas, which would take words for its own string type, with NaN where unknown.
+    if feature.is_word:
+        return pd.Series(values.to_pylist(), index=index, dtype="object")
+    return pd.Series(values.to_numpy(), index=index, dtype="float64")

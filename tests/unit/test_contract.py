@@ -481,7 +481,9 @@ def test_a_profile_in_a_request_keeps_the_same_contract() -> None:
         {
             "customer_id": ["anna", "anna", None],
             "transaction_id": [1.0, 2.0, 3.0],
-            "event_time": pd.to_datetime(["2024-01-05 10:00", "2024-01-06 00:00", "2024-01-06 00:00"]).tz_localize("Europe/Paris"),
+            "event_time": pd.to_datetime(["2024-01-05 10:00", "2024-01-06 00:00", "2024-01-06 00:00"]).tz_localize(
+                "Europe/Paris"
+            ),
             "amount": [1.5, np.nan, 2.0],
         }
     )

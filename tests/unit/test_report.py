@@ -1,0 +1,450 @@
+"""The report page, its charts and its figures: exact numbers, plain sentences, nothing of a user's text as markup."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from features.contract.findings import Finding, State
+from kernel.settings import Settings
+from tests.projects import TABLES, TinyProject
+from training.backtest import BacktestResult
+from training.evaluation.calibration import calibration_metrics, reliability
+from training.evaluation.discrimination import (
+    auc_difference,
+    auc_interval,
+    found_in_top,
+    gains_curve,
+    ranking_metrics,
+)
+from training.evaluation.plots import (
+    auc_over_time_chart,
+    backtest_charts,
+    error_over_time_chart,
+    error_ratio,
+    reliability_chart,
+    write_plots,
+)
+from training.evaluation.report import PublishedFigure, render_report, summary_rows
+from training.evaluation.statements import churn_sentences, reach, thin_evidence, value_sentences
+from training.evaluation.value import value_metrics
+from training.evaluation.words import listed, money, percent
+
+JULY, SEPTEMBER, NOVEMBER = (datetime(2017, month, 1, tzinfo=UTC) for month in (7, 9, 11))
+MADE = datetime(2018, 1, 2, 3, 4, tzinfo=UTC)
+HOSTILE = '</style><script>alert("x")</script>&'
+SECTIONS = "[churn]\nactive_days = 56\nhorizon_days = 56\n[value]\nhorizon_days = 56\n"
+
+
+def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -> BacktestResult:
+    """Customer i of n has the i-th highest risk; of the ``left`` who leave half are at the top, half at the end."""
+    place = np.arange(customers)
+    churned = ((place < left // 2) | (place >= customers - (left - left // 2))).astype(float)
+    probability = np.linspace(0.3, 0.01, customers)
+    recency = np.where(place % 2 == 0, 40.0, 10.0)
+    spend = np.where(churned > 0, 0.0, 100.0)
+    expected = np.full(customers, 90.0) + place / customers
+    carried = np.full(customers, 60.0)
+    return BacktestResult(
+        as_of=as_of,
+        customers=customers,
+        training_rows=5000,
+        cutoffs=7,
+        churn={
+            "model": ranking_metrics(probability, churned) | calibration_metrics(probability, churned),
+            "logistic_regression": ranking_metrics(probability**2, churned) | calibration_metrics(probability, churned),
+            "recency_rule": ranking_metrics(recency, churned),
+        },
+        value={
+            "two_part": value_metrics(expected, spend),
+            "btyd": value_metrics(expected + place, spend),
+            "carry_forward": value_metrics(carried + place % 7, spend),
+        },
+        reliability=reliability(probability, churned),
+        probability=probability,
+        churned=churned,
+        expected=expected,
+        spend=spend,
+        recency=recency,
+        interval_coverage=0.9,
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return TinyProject(tmp_path).settings(TABLES + SECTIONS)
+
+
+def page(settings: Settings, *results: BacktestResult, **given: object) -> str:
+    arguments: dict = {
+        "findings": (),
+        "models": {"churn": "churn/3", "value": "value/2"},
+        "as_of": NOVEMBER,
+        "made_at": MADE,
+    }
+    return render_report(settings, results, **{**arguments, **given})
+
+
+class Reader(HTMLParser):
+    """Text, tags, identifiers and links of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.rows: list[list[str]] = []
+        self.words: list[str] = []
+        self.in_cell = False
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td") and self.rows:
+            self.rows[-1].append("")
+            self.in_cell = True
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if self.in_cell:
+            self.rows[-1][-1] += data.strip()
+
+    def handle_endtag(self, tag: str) -> None:
+        self.in_cell = self.in_cell and tag not in ("th", "td")
+
+
+class TestAucInterval:
+    # Placements by hand: of the two who left, 0.8 beats all three others, 0.5 beats two: AUC 5/6.
+    SCORE = np.array([0.8, 0.5, 0.6, 0.3, 0.1])
+    LEFT = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+
+    def test_is_delong_by_hand(self) -> None:
+        interval = auc_interval(self.SCORE, self.LEFT, confidence=0.5)
+        # V10 = (1, 2/3): variance 1/18; V01 = (1/2, 1, 1): variance 1/12; sum 1/18/2 + 1/12/3 = 1/18.
+        half = 0.6744897501960817 * np.sqrt(1 / 18)
+        assert interval.estimate == pytest.approx(5 / 6, abs=1e-15)
+        assert (interval.low, interval.high) == pytest.approx((5 / 6 - half, 5 / 6 + half), abs=1e-12)
+
+    def test_stays_within_what_an_auc_can_be(self) -> None:
+        interval = auc_interval(self.SCORE, self.LEFT, confidence=0.99)
+        assert interval.high == 1.0
+
+    def test_counts_ties_half(self) -> None:
+        score, left = np.array([1.0, 1.0, 2.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0])
+        assert auc_interval(score, left).estimate == pytest.approx(3.5 / 4)
+
+    def test_holds_the_truth_nineteen_times_in_twenty(self) -> None:
+        random = np.random.default_rng(7)
+        truth = 0.7602499389065233  # two normals one standard deviation apart: Phi(1 / sqrt 2)
+        held = 0
+        for _ in range(1000):
+            left = np.arange(400) < 60
+            interval = auc_interval(random.normal(left.astype(float)), left.astype(float))
+            held += interval.low <= truth <= interval.high
+        assert 930 <= held <= 965
+
+    @pytest.mark.parametrize(
+        "left", [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]]
+    )
+    def test_tells_none_without_evidence(self, left: list[float]) -> None:
+        assert auc_interval(np.array([4.0, 3.0, 2.0, 1.0]), np.array(left)) is None
+
+    def test_difference_is_paired(self) -> None:
+        other = np.array([0.5, 0.8, 0.3, 0.6, 0.1])
+        left = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+        # The same two placements of those who left, swapped: the difference is 0, its variance is not that of a sum.
+        difference = auc_difference(self.SCORE, other, left, confidence=0.5)
+        half = 0.6744897501960817 * np.sqrt((2 / 9) / 2 + 0.25 / 3)
+        assert difference.estimate == pytest.approx(0)
+        assert (difference.low, difference.high) == pytest.approx((-half, half))
+        assert auc_difference(self.SCORE, 2 * self.SCORE, left) is None
+
+
+class TestGains:
+    def test_gives_ties_their_mean(self) -> None:
+        taken, found = gains_curve(np.array([2.0, 1.0, 1.0, 0.0]), np.array([0.0, 1.0, 0.0, 1.0]))
+        assert taken.tolist() == [0, 0.25, 0.75, 1]
+        assert found.tolist() == [0, 0, 0.5, 1]
+        assert found_in_top(np.array([2.0, 1.0, 1.0, 0.0]), np.array([0.0, 1.0, 0.0, 1.0]), 2) == 0.5
+
+    def test_needs_an_outcome(self) -> None:
+        with pytest.raises(ValueError, match="at least one outcome"):
+            gains_curve(np.array([1.0, 2.0]), np.zeros(2))
+        assert found_in_top(np.array([1.0, 2.0]), np.zeros(2), 1) == 0
+
+    def test_reach_of_a_team(self) -> None:
+        # All 50 at the top are among the first 100; the rule has 50 of its 500 at 40 days, of whom a fifth is taken.
+        found = reach(result())
+        assert (found.customers, found.left) == (100, 100)
+        assert (found.model, found.recency_rule, found.chance) == pytest.approx((50, 10, 10))
+        assert reach(result(customers=400, left=20)).customers == 40
+
+
+class TestSummary:
+    def test_means_over_dates_in_order(self) -> None:
+        rows = summary_rows([result(), result(SEPTEMBER, left=60)])
+        assert [(row.subject, row.name, row.is_baseline, row.dates) for row in rows] == [
+            ("churn", "model", False, 2),
+            ("churn", "logistic_regression", True, 2),
+            ("churn", "recency_rule", True, 2),
+            ("value", "two_part", False, 2),
+            ("value", "btyd", False, 2),
+            ("value", "carry_forward", True, 2),
+        ]
+        assert rows[0].means["base_rate"] == pytest.approx(0.08)
+        assert set(rows[2].means) == {"auc", "average_precision", "lift_top_tenth"}
+
+    def test_leaves_out_what_no_date_has(self) -> None:
+        one = result()
+        silent = dataclasses.replace(one, value={"two_part": {"mae": 3.0, "total_ratio": float("nan")}})
+        assert summary_rows([silent])[-1].means == {"mae": 3.0}
+        both = summary_rows([one, silent])
+        assert (
+            next(row for row in both if row.name == "two_part").means["total_ratio"]
+            == one.value["two_part"]["total_ratio"]
+        )
+        assert summary_rows([]) == []
+
+
+class TestStatements:
+    def test_churn(self, settings: Settings) -> None:
+        first, second = churn_sentences(result(), settings)
+        assert first == (
+            "Of the 100 customers with the highest churn risk on 1 Nov 2017, 50 left within 56 days; the recency rule "
+            "found 10, chance would find 10."
+        )
+        assert plain(second) == "The model expected 16 % of the 1,000 customers to leave; 10 % did (100 customers)."
+
+    def test_value(self, settings: Settings) -> None:
+        total, error = map(plain, value_sentences(result(), settings))
+        assert total == (
+            "Expected total spend in the 56 days after 1 Nov 2017 was 101 % of the actual: 90,500 EUR expected, "
+            "90,000 EUR spent."
+        )
+        assert error.startswith("For one customer the two-part model missed by 17.60 EUR on average, BG/NBD by ")
+        assert " and carrying the past forward by " in error
+
+    def test_nobody_left(self, settings: Settings) -> None:
+        assert churn_sentences(constant(0), settings) == [
+            "None of the 1,000 customers left in the 56 days after 1 Nov 2017."
+        ]
+
+    def test_thin_evidence_is_said(self, settings: Settings) -> None:
+        few = dataclasses.replace(result(customers=300, left=20), interval_coverage=0.8)
+        notes = [plain(note) for note in thin_evidence([few], settings)]
+        assert "Only one date was looked at (1 Nov 2017); other seasons may differ." in notes
+        assert "1 Nov 2017: only 300 customers were in the test cohort." in notes
+        assert "1 Nov 2017: only 20 customers left, so churn figures move a lot by chance." in notes
+        assert "1 Nov 2017: 90 % intervals of spend held 80 %: too narrow." in notes
+        assert any("not shown that the churn model ranks better than the recency rule" in note for note in notes)
+        assert any(note.startswith("1 Nov 2017: the AUC may lie anywhere from 0.") for note in notes)
+
+    def test_dates_that_share_outcomes(self, settings: Settings) -> None:
+        october = datetime(2017, 10, 1, tzinfo=UTC)
+        shared = "Some dates lie less than 56 days apart: they share outcomes and are no independent evidence."
+        assert shared in thin_evidence([result(), result(october)], settings)
+        assert shared not in thin_evidence([result(), result(SEPTEMBER)], settings)
+
+    def test_nothing_to_say_against_a_good_model(self, settings: Settings) -> None:
+        good = [sound(result(date)) for date in (JULY, SEPTEMBER, NOVEMBER)]
+        assert thin_evidence(good, settings) == []
+        assert "No thin evidence was found" in page(settings, *good)
+        assert thin_evidence(good[1:], settings) == [
+            "Only 2 dates were looked at (1 Sep 2017 and 1 Nov 2017); other seasons may differ."
+        ]
+
+    @pytest.mark.parametrize(("left", "who"), [(0, "nobody"), (1000, "everybody")])
+    def test_one_outcome_only(self, settings: Settings, left: int, who: str) -> None:
+        assert f"1 Nov 2017: {who} left, so no ranking can be judged." in thin_evidence([constant(left)], settings)
+        assert f"1 Nov 2017: {who} left, so no ranking can be judged." in Reader(page(settings, constant(left))).text
+
+
+class TestCharts:
+    def test_files(self, tmp_path: Path) -> None:
+        files = write_plots(result(), tmp_path, "EUR")
+        assert [file.name for file in files] == ["reliability.png", "gains.png", "value_tenths.png"]
+        assert {file.read_bytes()[:8] for file in files} == {b"\x89PNG\r\n\x1a\n"}
+        assert [file.name for file in write_plots(constant(0), tmp_path, "EUR")] == [
+            "reliability.png",
+            "value_tenths.png",
+        ]
+
+    def test_same_result_same_bytes(self, tmp_path: Path) -> None:
+        for one, other in zip(backtest_charts(result(), "EUR"), backtest_charts(result(), "EUR"), strict=True):
+            assert one.png() == other.png()
+            assert ElementTree.tostring(one.svg()) == ElementTree.tostring(other.svg())
+
+    def test_axes_carry_units_and_titles_carry_dates(self) -> None:
+        charts = backtest_charts(result(), "EUR")
+        assert [(chart.title, *(axes.get_xlabel() for axes in chart.figure.axes)) for chart in charts] == [
+            ("Predicted and actual churn, 1 Nov 2017", "Predicted churn, %"),
+            ("Who left and was found, 1 Nov 2017", "Customers taken, highest risk first, %"),
+            ("Expected and actual spend, 1 Nov 2017", "Tenth of customers, lowest to highest expectation"),
+        ]
+        assert charts[2].figure.axes[0].get_ylabel() == "Mean spend per customer, EUR"
+
+    def test_reliability_draws_wilson(self) -> None:
+        chart = reliability_chart(result())
+        (points,) = chart.figure.axes[0].containers
+        middle = points.lines[2][0].get_segments()[4]
+        # None of 100 left: Wilson's upper bound is z^2 / (n + z^2) with z = 1.6449.
+        assert middle[:, 1] == pytest.approx([0, 100 * 2.705543454 / 102.705543454])
+
+    def test_value_bars_are_means_of_tenths(self) -> None:
+        (axes,) = backtest_charts(result(), "EUR")[2].figure.axes
+        # Expectation rises with the place: the first and the last tenth hold 50 customers each who left.
+        assert [bar.get_height() for bar in axes.patches] == [50, *[100] * 8, 50]
+        assert axes.lines[0].get_ydata()[0] == pytest.approx(90.0495)
+
+    def test_words_for_those_who_do_not_see(self) -> None:
+        chart = auc_over_time_chart([result(SEPTEMBER), result()])
+        assert chart.svg().get("role") == "img"
+        assert chart.svg().get("aria-label") == chart.alt
+        assert chart.alt.startswith("AUC: 1 Sep 2017 Model 0.500, Logistic regression 0.500, Recency rule 0.500; 1 Nov")
+
+    def test_error_ratio(self) -> None:
+        one = result()
+        assert error_ratio(one, "carry_forward") == 1
+        assert error_ratio(one, "two_part") == one.value["two_part"]["mae"] / one.value["carry_forward"]["mae"]
+        still = dataclasses.replace(one, value={**one.value, "carry_forward": {"mae": 0.0}})
+        assert np.isnan(error_ratio(still, "two_part"))
+
+    def test_lines_over_time(self) -> None:
+        chart = error_over_time_chart([result(SEPTEMBER), result()])
+        assert chart.title == "Error of expected spend, 1 Sep 2017 to 1 Nov 2017"
+        lines = {line.get_label(): line.get_ydata() for line in chart.figure.axes[0].lines}
+        assert lines["Two-part model"] == pytest.approx([100 * error_ratio(result(), "two_part")] * 2)
+        assert list(lines["Carry-forward = 100 %"]) == [100, 100]
+
+
+class TestPage:
+    def test_stands_alone(self, settings: Settings) -> None:
+        html = page(settings, result(SEPTEMBER), result())
+        reader = Reader(html)
+        assert {"script", "link", "img", "iframe", "object", "image"}.isdisjoint(reader.tags)
+        assert "//" not in html
+        targets = [value for name, value in reader.attributes if name in ("href", "src", "xlink:href")]
+        assert targets
+        assert all(target.startswith("#") for target in targets)
+        assert "@import" not in html
+        assert set(re.findall(r"url\((.)", html)) == {"#"}
+
+    def test_identifiers_are_unique_and_point_somewhere(self, settings: Settings) -> None:
+        reader = Reader(page(settings, result(SEPTEMBER), result()))
+        identifiers = [value for name, value in reader.attributes if name == "id"]
+        assert len(identifiers) == len(set(identifiers))
+        assert {value[1:] for name, value in reader.attributes if name == "href"} <= set(identifiers)
+
+    def test_every_model_stands_beside_its_baselines_at_every_date(self, settings: Settings) -> None:
+        rows = [row[0] for row in Reader(page(settings, result(), result(SEPTEMBER))).rows if row]
+        churn = ["Model", "Logistic regressionbaseline", "Recency rulebaseline"]
+        value = ["Two-part model", "BG/NBDalternative", "Carry-forwardbaseline"]
+        groups = [
+            "Mean of 2 dates",
+            "1 Sep 2017 · 1,000 customers, 10 % left",
+            "1 Nov 2017 · 1,000 customers, 10 % left",
+        ]
+        spent = [groups[0], *(f"{date} 2017 · 1,000 customers, 90,000 EUR spent" for date in ("1 Sep", "1 Nov"))]
+        plain_rows = [plain(row) for row in rows]
+        start = plain_rows.index("Mean of 2 dates")
+        assert plain_rows[start : start + 12] == [row for group in groups for row in (group, *churn)]
+        assert plain_rows[start + 13 : start + 25] == [row for group in spent for row in (group, *value)]
+
+    def test_figures_carry_units(self, settings: Settings) -> None:
+        rows = [[plain(cell) for cell in row] for row in Reader(page(settings, result())).rows]
+        assert ["1 Nov 2017", "1,000", "100", "100", "50", "10", "10"] in rows
+        model = next(row for row in rows if row[0] == "Two-part model")
+        assert model[1] == "17.60 EUR"
+        assert model[5] == "101 %"
+
+    def test_says_what_for_whom_and_when(self, settings: Settings) -> None:
+        text = Reader(page(settings, result(SEPTEMBER), result())).text
+        assert "customers with a purchase in the 56 days before" in text
+        assert "Looked back from 1 Sep 2017 and 1 Nov 2017" in text
+        assert (
+            "Made 2 Jan 2018, 03:04 UTC · data up to 1 Nov 2017, 00:00 UTC · models: churn churn/3, value value/2"
+            in text
+        )
+        assert (
+            "90 % intervals of the two-part model held the actual spend of 90 % of customers on 1 Sep 2017 and"
+            in plain(text)
+        )
+
+    def test_without_a_back_test(self, settings: Settings) -> None:
+        reader = Reader(page(settings, models={}))
+        assert "No back-test was possible: the quality of the models is not known." in reader.text
+        assert "none in use yet" in reader.text
+        assert {"table", "svg"}.isdisjoint(reader.tags)
+
+    def test_findings(self, settings: Settings) -> None:
+        finding = Finding("C1", "Lines left out", "read", State.WARNING, "transactions", "amount", "No id.", "0", "12")
+        text = Reader(page(settings, result(), findings=[finding])).text
+        assert "warning Lines left out No id. transactions.amount · Actual: 12, required: 0 · C1" in text
+        assert "Nothing was found to be wrong or thin." in Reader(page(settings, result())).text
+
+    def test_published_figures(self, settings: Settings) -> None:
+        figures = [
+            PublishedFigure("MAE", "A paper, 2005", 117.26, 120.2, "EUR"),
+            PublishedFigure("AUC", "B", 0.87, 0.862),
+        ]
+        rows = [[plain(cell) for cell in row] for row in Reader(page(settings, result(), published=figures)).rows]
+        assert ["MAE", "117.3 EUR", "120.2 EUR", "A paper, 2005"] in rows
+        assert ["AUC", "0.87", "0.862", "B"] in rows
+
+    def test_nothing_given_is_markup(self, settings: Settings) -> None:
+        finding = Finding(*[HOSTILE] * 3, State.ERROR, *[HOSTILE] * 5)
+        html = page(
+            settings,
+            result(),
+            findings=[finding],
+            models={HOSTILE: HOSTILE},
+            published=[PublishedFigure(HOSTILE, HOSTILE, 1, 2, HOSTILE)],
+        )
+        assert "<script" not in html
+        assert html.count("</style>") == 1
+        assert Reader(html).text.count(HOSTILE) == 14
+
+
+def sound(one: BacktestResult) -> BacktestResult:
+    """The same customers with a model that ranks all but ten of those who left first."""
+    order = np.where(one.churned > 0, 0.5, 0.02) + np.linspace(0, 0.01, one.customers)
+    probability = np.where(np.arange(one.customers) % 100 == 0, 0.52 - order, order)
+    best = {**one.value, "two_part": {"mae": 1.0, "spearman": 1.0, "gini": 1.0, "total_ratio": 1.01}}
+    return dataclasses.replace(one, probability=probability, value=best)
+
+
+def constant(left: int) -> BacktestResult:
+    """A date at which all or none of 1,000 customers left."""
+    one = result(left=100)
+    churned = np.full(1000, float(left > 0))
+    spend = 100 * (1 - churned)
+    calibration = calibration_metrics(one.probability, churned)
+    total = 1.1 if not left else float("nan")
+    return dataclasses.replace(
+        one,
+        churned=churned,
+        spend=spend,
+        churn={"model": calibration, "logistic_regression": calibration, "recency_rule": {}},
+        value={name: {**metrics, "total_ratio": total} for name, metrics in one.value.items()},
+        reliability=reliability(one.probability, churned),
+    )
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_words() -> None:
+    assert [plain(percent(share)) for share in (0.0524, 0.314, 1.02, float("nan"))] == ["5.2 %", "31 %", "102 %", "–"]
+    assert [plain(money(amount, "EUR")) for amount in (1234.5, 12.345, -3.0)] == ["1,234 EUR", "12.35 EUR", "-3.00 EUR"]
+    assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"], [])] == ["a", "a and b", "a, b and c", ""]

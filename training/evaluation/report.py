@@ -1,0 +1,232 @@
+"""One self-contained HTML page on what the models are worth, for a manager: sentences first, then the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from training.evaluation import statements, tables
+from training.evaluation.markup import tag, written
+from training.evaluation.plots import (
+    Chart,
+    auc_over_time_chart,
+    error_over_time_chart,
+    gains_chart,
+    reliability_chart,
+    value_chart,
+)
+from training.evaluation.summary import SummaryRow, summary_rows
+from training.evaluation.tables import PublishedFigure
+from training.evaluation.words import day, listed, minute
+
+if TYPE_CHECKING:
+    from features.contract.findings import Finding
+    from kernel.settings import Settings
+    from training.backtest import BacktestResult
+
+__all__ = ["PublishedFigure", "SummaryRow", "render_report", "summary_rows"]
+
+_CAPTIONS = {
+    "reliability": "Each point is a tenth of the customers. Points on the dotted line: as many left as were predicted. "
+    "Both scales are square-root scales.",
+    "gains": "The higher the line, the more of those who left are found with the same number of contacts. The points "
+    "mark the first tenth of the customers.",
+    "value_tenths": "Customers in ten equal groups by expected spend. A point at the height of its bar: the group "
+    "spent what was expected.",
+    "auc_over_time": "1 is a perfect order, 0.5 is chance. The bars are 95 % intervals of the model's AUC.",
+    "error_over_time": "Below 100 %: a smaller mean error than when the past spend is carried forward.",
+}
+_TERMS = (
+    (
+        "AUC",
+        "How often a customer who left had a higher risk than one who stayed; 0.5 is chance, 1 is perfect. Intervals "
+        "are 95 %, by DeLong's method.",
+    ),
+    ("Average precision", "How pure the top of the risk list is, from the share who left (chance) to 1."),
+    ("Lift, top tenth", "How many times as many left among the tenth at the highest risk as among all."),
+    ("Calibration error", "Mean distance of predicted and actual churn rate over ten groups; 0.01 is one point."),
+    ("Brier score", "Mean squared distance of probability and outcome; lower is better."),
+    ("Recency rule", "Who has not bought for the longest time leaves first. It gives an order, no probability."),
+    ("Logistic regression", "A straight-line model on recency, frequency and spend."),
+    ("Mean absolute error", "By how much the expected spend of one customer misses on average."),
+    ("Carry-forward", "The spend of the last days goes on as it was."),
+    ("BG/NBD", "Purchase counts and order values by the BG/NBD and Gamma-Gamma models of the literature."),
+    ("Rank correlation", "Spearman's: do those expected to spend more spend more? 0 is chance, 1 is perfect."),
+    ("Normalised Gini", "The same for money: how well the top spenders are found; 0 is chance, 1 is perfect."),
+)
+
+
+def render_report(
+    settings: Settings,
+    results: Sequence[BacktestResult],
+    *,
+    findings: Sequence[Finding],
+    models: Mapping[str, str],
+    as_of: datetime,
+    made_at: datetime,
+    published: Sequence[PublishedFigure] = (),
+) -> str:
+    """The page: no script, no external asset, every text escaped, light or dark as the reader's system is.
+
+    Args:
+        results: back-tests in any order; without one the page says that the quality is not known.
+        findings: the usability report of the tables.
+        models: version of the model in use by kind, such as ``{"churn": "churn/3"}``.
+        as_of: the moment up to which data was looked at for the models.
+        made_at: when the page was made.
+        published: figures of others to stand beside ours.
+    """
+    ordered = sorted(results, key=lambda result: result.as_of)
+    title = f"{settings.project.name}: churn and lifetime value"
+    body = tag(
+        "main",
+        _header(settings, ordered, models, as_of, title),
+        _in_short(settings, ordered),
+        *([_churn(settings, ordered), _value(settings, ordered)] if ordered else []),
+        *([_published(published)] if published else []),
+        _findings(findings),
+        *([_method(settings, ordered)] if ordered else []),
+        _footer(models, as_of, made_at),
+    )
+    template = Template(_package_text("report.html"))
+    return template.substitute(title=escape(title), css=_package_text("report.css"), content=written(body))
+
+
+def _header(
+    settings: Settings, results: Sequence[BacktestResult], models: Mapping[str, str], as_of: datetime, title: str
+) -> Element:
+    churn, value = settings.churn, settings.value
+    facts = {
+        "As of": f"{day(as_of)} (UTC)",
+        "Models": ", ".join(models.values()) or "none in use yet",
+        "For whom": f"customers with a purchase in the {churn.active_days} days before",
+        "Churn": f"no purchase in the next {churn.horizon_days} days",
+        "Lifetime value": f"net spend in the next {value.horizon_days} days, in {settings.project.currency}",
+        "Looked back from": listed([day(result.as_of) for result in results]) or "no date",
+    }
+    return tag(
+        "header",
+        tag("p", "Model report", class_="quiet"),
+        tag("h1", title),
+        tag("dl", *(tag("div", tag("dt", name), tag("dd", fact)) for name, fact in facts.items()), class_="facts"),
+    )
+
+
+def _in_short(settings: Settings, results: Sequence[BacktestResult]) -> Element:
+    parts: list[Element] = []
+    if results:
+        newest = results[-1]
+        parts = [
+            _sentences(statements.churn_sentences(newest, settings), "says"),
+            _sentences(statements.value_sentences(newest, settings), "says value"),
+        ]
+    return tag("section", tag("h2", "In short"), *parts, _thin(statements.thin_evidence(results, settings)))
+
+
+def _sentences(texts: Sequence[str], class_: str) -> Element:
+    return tag("ul", *(tag("li", text) for text in texts), class_=class_)
+
+
+def _thin(notes: Sequence[str]) -> Element:
+    if not notes:
+        text = (
+            f"At least {statements.FEW_DATES} dates with outcomes of their own, at least {statements.FEW_CHURNERS} "
+            "customers who left at each, and a ranking better than the recency rule's at each."
+        )
+        return tag("div", tag("h3", "No thin evidence was found"), tag("p", text), class_="thin none")
+    return tag("div", tag("h3", "Where the evidence is thin"), _sentences(notes, ""), class_="thin")
+
+
+def _churn(settings: Settings, results: Sequence[BacktestResult]) -> Element:
+    return tag(
+        "section",
+        tag("h2", "Churn"),
+        tag(
+            "p",
+            f"The model was trained on what was known at each date and then compared with who really did not buy in "
+            f"the {settings.churn.horizon_days} days after it.",
+        ),
+        tag("h3", "What a team reaches"),
+        tables.reach_table(results),
+        tag("h3", "The model and what it is compared with"),
+        tables.churn_table(results),
+        _charts([*_churn_charts(results[-1]), *([auc_over_time_chart(results)] if len(results) > 1 else [])]),
+        *_earlier([chart for result in results[:-1] for chart in _churn_charts(result)]),
+    )
+
+
+def _value(settings: Settings, results: Sequence[BacktestResult]) -> Element:
+    currency = settings.project.currency
+    return tag(
+        "section",
+        tag("h2", "Lifetime value"),
+        tag(
+            "p",
+            f"Expected net spend of each customer in the {settings.value.horizon_days} days after the date, in "
+            f"{currency}, compared with what they spent.",
+        ),
+        tag("h3", "The models and what they are compared with"),
+        tables.value_table(results, currency),
+        tag("p", statements.coverage(results), class_="under"),
+        _charts([value_chart(results[-1], currency), *([error_over_time_chart(results)] if len(results) > 1 else [])]),
+        *_earlier([value_chart(result, currency) for result in results[:-1]]),
+    )
+
+
+def _churn_charts(result: BacktestResult) -> list[Chart]:
+    return [reliability_chart(result), *([gains_chart(result)] if result.churned.any() else [])]
+
+
+def _charts(charts: Sequence[Chart]) -> Element:
+    return tag("div", *(_figure(chart) for chart in charts), class_="charts")
+
+
+def _figure(chart: Chart) -> Element:
+    caption = tag("figcaption", tag("h3", chart.title), tag("p", _CAPTIONS[chart.name]))
+    return tag("figure", caption, chart.svg())
+
+
+def _earlier(charts: Sequence[Chart]) -> list[Element]:
+    return [tag("details", tag("summary", "The same for earlier dates"), _charts(charts))] if charts else []
+
+
+def _published(figures: Sequence[PublishedFigure]) -> Element:
+    return tag("section", tag("h2", "Beside published figures"), tables.published_table(figures))
+
+
+def _findings(findings: Sequence[Finding]) -> Element:
+    found = tables.findings_list(findings) if findings else tag("p", "Nothing was found to be wrong or thin.")
+    return tag("section", tag("h2", "The data"), found)
+
+
+def _method(settings: Settings, results: Sequence[BacktestResult]) -> Element:
+    trained = "; ".join(
+        f"{day(one.as_of)}: {one.training_rows:,} rows of {one.cutoffs} earlier cut-offs" for one in results
+    )
+    return tag(
+        "section",
+        tag("h2", "How it was measured"),
+        tag(
+            "p",
+            "For each date, models were trained only on rows whose outcome was already known then; nothing later was "
+            f"used. Training rows ({settings.training.step_days} days between cut-offs): {trained}.",
+        ),
+        tag("dl", *(tag("div", tag("dt", term), tag("dd", text)) for term, text in _TERMS), class_="terms"),
+    )
+
+
+def _footer(models: Mapping[str, str], as_of: datetime, made_at: datetime) -> Element:
+    versions = ", ".join(f"{kind} {version}" for kind, version in models.items())
+    facts = filter(None, [f"Made {minute(made_at)}", f"data up to {minute(as_of)}", versions and f"models: {versions}"])
+    return tag("footer", tag("p", " · ".join(facts)))
+
+
+@cache
+def _package_text(name: str) -> str:
+    return files("training.evaluation").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,151 @@
+"""What back-tests say in plain sentences, and where their evidence is thin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from training.evaluation.discrimination import auc_difference, auc_interval, found_in_top
+from training.evaluation.similar import CONFIDENCE
+from training.evaluation.words import day, decimal, label, listed, money, percent
+
+if TYPE_CHECKING:
+    from kernel.settings import Settings
+    from training.backtest import BacktestResult
+
+FEW_CHURNERS = 100
+FEW_CUSTOMERS = 500
+FEW_DATES = 3
+_WIDE = 0.05  # half of an interval of the AUC
+_COVERAGE_OFF = 0.03
+_TOTAL_OFF = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who is found among the ``customers`` with the highest scores; ``left`` of the whole cohort left."""
+
+    customers: int
+    left: int
+    model: float
+    recency_rule: float
+    chance: float
+
+
+def reach(result: BacktestResult) -> Reach:
+    """What a team reaches with 100 contacts, or with a tenth of a cohort below 1,000 customers."""
+    customers = min(100, max(1, result.customers // 10))
+    return Reach(
+        customers,
+        int(result.churned.sum()),
+        found_in_top(result.probability, result.churned, customers),
+        found_in_top(result.recency, result.churned, customers),
+        customers * float(result.churned.mean()),
+    )
+
+
+def churn_sentences(result: BacktestResult, settings: Settings) -> list[str]:
+    """Churn at one date: whom the ranking finds, and whether the probabilities come true."""
+    found, days = reach(result), settings.churn.horizon_days
+    if not found.left:
+        return [f"None of the {result.customers:,} customers left in the {days} days after {day(result.as_of)}."]
+    return [
+        f"Of the {found.customers} customers with the highest churn risk on {day(result.as_of)}, "
+        f"{found.model:.0f} left within {days} days; the recency rule found {found.recency_rule:.0f}, chance would "
+        f"find {found.chance:.0f}.",
+        f"The model expected {percent(float(result.probability.mean()))} of the {result.customers:,} customers to "
+        f"leave; {percent(float(result.churned.mean()))} did ({found.left:,} customers).",
+    ]
+
+
+def value_sentences(result: BacktestResult, settings: Settings) -> list[str]:
+    """Spend at one date: the total, and the error for one customer."""
+    currency, days = settings.project.currency, settings.value.horizon_days
+    expected, actual = float(result.expected.sum()), float(result.spend.sum())
+    ratio = percent(result.value["two_part"]["total_ratio"])
+    errors = {name: money(metrics["mae"], currency) for name, metrics in result.value.items()}
+    rest = [f"{_article(name)} by {error}" for name, error in errors.items() if name != "two_part"]
+    return [
+        f"Expected total spend in the {days} days after {day(result.as_of)} was {ratio} of the actual: "
+        f"{money(expected, currency)} expected, {money(actual, currency)} spent.",
+        f"For one customer the two-part model missed by {errors['two_part']} on average, {listed(rest)}.",
+    ]
+
+
+def thin_evidence(results: Sequence[BacktestResult], settings: Settings) -> list[str]:
+    """Reasons to trust the figures less than they look; empty where none is known."""
+    if not results:
+        return ["No back-test was possible: the quality of the models is not known."]
+    return [
+        *_about_dates(results, settings),
+        *(note for result in results for note in [*_about_churn(result), *_about_value(result)]),
+    ]
+
+
+def _article(name: str) -> str:
+    return "carrying the past forward" if name == "carry_forward" else label(name)
+
+
+def _about_dates(results: Sequence[BacktestResult], settings: Settings) -> list[str]:
+    dates = sorted(result.as_of for result in results)
+    notes: list[str] = []
+    if len(dates) < FEW_DATES:
+        count = "one date was" if len(dates) == 1 else f"{len(dates)} dates were"
+        notes.append(f"Only {count} looked at ({listed([day(date) for date in dates])}); other seasons may differ.")
+    window = timedelta(days=max(settings.churn.horizon_days, settings.value.horizon_days))
+    if any(later - earlier < window for earlier, later in pairwise(dates)):
+        notes.append(
+            f"Some dates lie less than {window.days} days apart: they share outcomes and are no independent evidence."
+        )
+    return notes
+
+
+def _about_churn(result: BacktestResult) -> list[str]:
+    date, left = day(result.as_of), int(result.churned.sum())
+    notes: list[str] = []
+    if result.customers < FEW_CUSTOMERS:
+        notes.append(f"{date}: only {result.customers:,} customers were in the test cohort.")
+    if left in (0, result.customers):
+        return [*notes, f"{date}: {'nobody' if not left else 'everybody'} left, so no ranking can be judged."]
+    if left < FEW_CHURNERS:
+        notes.append(f"{date}: only {left:,} customers left, so churn figures move a lot by chance.")
+    interval = auc_interval(result.probability, result.churned)
+    if interval is None:
+        notes.append(f"{date}: no interval of the AUC can be told.")
+    elif (interval.high - interval.low) / 2 > _WIDE:
+        notes.append(f"{date}: the AUC may lie anywhere from {decimal(interval.low)} to {decimal(interval.high)}.")
+    gain = auc_difference(result.probability, result.recency, result.churned)
+    if gain is not None and gain.low <= 0:
+        notes.append(
+            f"{date}: it is not shown that the churn model ranks better than the recency rule (AUC "
+            f"{gain.estimate:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f})."
+        )
+    return notes
+
+
+def _about_value(result: BacktestResult) -> list[str]:
+    date, ratio = day(result.as_of), result.value["two_part"]["total_ratio"]
+    notes: list[str] = []
+    if not math.isfinite(ratio):
+        notes.append(f"{date}: nobody spent anything, so totals cannot be compared.")
+    elif abs(ratio - 1) > _TOTAL_OFF:
+        notes.append(f"{date}: expected total spend was {percent(ratio)} of the actual.")
+    if abs(result.interval_coverage - CONFIDENCE) > _COVERAGE_OFF:
+        width = "narrow" if result.interval_coverage < CONFIDENCE else "wide"
+        notes.append(
+            f"{date}: {percent(CONFIDENCE)} intervals of spend held {percent(result.interval_coverage)}: too {width}."
+        )
+    closest = min(result.value, key=lambda name: result.value[name]["mae"])
+    if closest != "two_part":
+        notes.append(f"{date}: {_article(closest)} missed the spend of one customer by less than the two-part model.")
+    return notes
+
+
+def coverage(results: Sequence[BacktestResult]) -> str:
+    """What the intervals of spend held at each date."""
+    held = listed([f"{percent(result.interval_coverage)} of customers on {day(result.as_of)}" for result in results])
+    return f"The {percent(CONFIDENCE)} intervals of the two-part model held the actual spend of {held}."
