@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,7 +16,7 @@ _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Progress]:
+def progress(console: Console) -> Generator[Progress]:
     """A progress display that shows on a terminal and stays silent in a log."""
     columns = (
         SpinnerColumn(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -132,7 +132,8 @@ class Project:
     def default_as_of(self) -> datetime:
         """Midnight after the last transaction that has happened: everything in the tables is known then."""
         _, last = self.profiles.span()
-        return parse_as_of(pd.Timestamp(min(last, utc_now().replace(tzinfo=None))).ceil("D").to_pydatetime())
+        known = min(last, utc_now().replace(tzinfo=None))
+        return parse_as_of(known.date() + timedelta(days=1))
 
     def moment(self, as_of: Moment) -> datetime:
         """``as_of`` in UTC.

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from training.evaluation.report import render_report
-
 from foresight.project import Project
 from kernel.clock import utc_now
 from kernel.errors import NotEnoughDataError, UsageError
 from training.backtest import BacktestResult
+from training.evaluation.report import render_report
 from training.splits import training_cutoffs
 
 _MOST_DATES = 4

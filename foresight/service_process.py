@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_service(config: Path, log: Path) -> Iterator[str]:
+def running_service(config: Path, log: Path) -> Generator[str]:
     """The address of a service on loopback, ready to answer; it stops with the block.
 
     Raises:

@@ -34,6 +34,7 @@ class FeatureColumn(Part):
     """A model input: its words become the positions in ``categories``; unknown words are missing."""
 
     name: str
+    group: str
     phrase: str
     unit: str
     version: int
@@ -99,7 +100,7 @@ class GammaGammaParameters(Part):
 class ChurnManifest(Manifest):
     """Churn: log-odds = ``slope`` x raw score + ``intercept``."""
 
-    kind: Literal["churn"] = "churn"
+    kind: Literal["churn"] = "churn"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)
     active_days: int
     slope: float
     intercept: float
@@ -111,7 +112,7 @@ class ValueManifest(Manifest):
     """Lifetime value. ``spend_model`` is the winner of the back-test; the BTYD part is always there, since it gives
     P(alive) and expected purchases."""
 
-    kind: Literal["value"] = "value"
+    kind: Literal["value"] = "value"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)
     spend_model: Literal["btyd", "two_part"]
     bg_nbd: BgNbdParameters
     gamma_gamma: GammaGammaParameters

@@ -100,11 +100,13 @@ class ValueSettings(Section):
 
 
 class TrainingSettings(Section):
-    """Cut-offs lie ``step_days`` apart, the first one ``history_days`` after the first transaction."""
+    """Cut-offs lie ``step_days`` apart, the first one ``history_days`` after the first transaction; of more than
+    ``max_rows`` rows, whole customers are left out of training by hash."""
 
     step_days: Days = 14
     history_days: Days = 90
     max_cutoffs: int = Field(default=24, ge=2, le=200)
+    max_rows: int = Field(default=100_000, ge=1000)
     seed: int = 7
 
 

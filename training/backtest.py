@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from features.cohorts import is_active
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
 from kernel.settings import Settings
@@ -77,14 +78,12 @@ class Trainer:
         """
         first, _ = self.builder.profiles.span()
         known = training_cutoffs(first.replace(tzinfo=as_of.tzinfo), as_of, self.window, self.settings.training)
-        return self.builder.training_set(known, as_of)
+        return self.builder.training_set(known, as_of).at_most(self.settings.training.max_rows)
 
     def fit_churn(self, as_of: datetime, data: TrainingSet | None = None) -> ChurnPredictor:
         """The churn model as of a moment."""
-        from features.cohorts import is_active
-
         population = self.builder.population(as_of)
-        cohort = population[is_active(population, self.settings.churn.active_days)]
+        cohort = population.loc[is_active(population, self.settings.churn.active_days)]
         rows = (data or self.data(as_of)).churn_cohort
         return fit_churn(rows, cohort, self.builder.feature_set, self.settings, as_of, self._fingerprint(as_of))
 

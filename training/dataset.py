@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,13 +48,28 @@ class TrainingSet:
     def rows(self, chosen: Flags) -> TrainingSet:
         """The rows where ``chosen`` is true."""
         return TrainingSet(
-            self.features[chosen], self.cutoff[chosen], self.churned[chosen], self.spend[chosen], self.active[chosen]
+            self.features.loc[chosen],
+            self.cutoff[chosen],
+            self.churned[chosen],
+            self.spend[chosen],
+            self.active[chosen],
         )
 
     @property
     def churn_cohort(self) -> TrainingSet:
         """The rows of customers active before their cut-off."""
         return self.rows(self.active)
+
+    @property
+    def customer_share(self) -> Floats:
+        """A number in [0, 1) for each row, by a hash of the customer: equal for all rows of one, and without a seed."""
+        # MD5 for its spread, not for secrecy: similar ids must not land beside each other.
+        digests = (hashlib.md5(customer.encode(), usedforsecurity=False).digest() for customer in self.customers)
+        return np.array([int.from_bytes(digest[:4], "big") / 2**32 for digest in digests])
+
+    def at_most(self, rows: int) -> TrainingSet:
+        """About ``rows`` rows, or all if there are fewer: whole customers are left out, chosen by hash."""
+        return self if len(self) <= rows else self.rows(self.customer_share < rows / len(self))
 
     @property
     def customers(self) -> pd.Index:
@@ -75,8 +91,8 @@ class DatasetBuilder:
         """Features of the customers who have a history and may be profiled."""
         if as_of not in self._features:
             built = build_features(self.profiles, self.feature_set, as_of)
-            usable = has_history(built) & ~built.index.isin(self._without_consent)
-            self._features[as_of] = built[usable]
+            usable = has_history(built) & ~built.index.isin(list(self._without_consent))
+            self._features[as_of] = built.loc[usable]
         return self._features[as_of]
 
     def training_set(self, cutoffs: Sequence[datetime], known_at: datetime) -> TrainingSet:

@@ -157,7 +157,7 @@ class _Registration:
             own |= {f"gamma_gamma_{name}": value for name, value in predictor.manifest.gamma_gamma.model_dump().items()}
         return shared | own
 
-    def _example(self, predictor: ChurnPredictor | ValuePredictor):  # noqa: ANN202
+    def _example(self, predictor: ChurnPredictor | ValuePredictor):
         # All features, not only the model's: the value model reads its paces and histories beside its columns.
         return self.trainer.builder.population(self.as_of).head(5)
 

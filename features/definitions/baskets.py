@@ -1,14 +1,12 @@
 """What is in the basket: size, value, discount, day and hour, variety."""
 
-import ibis.expr.types as ir
-
-from features.engine.definition import Feature, Unit, View
+from features.engine.definition import Feature, Unit, Value, View
 
 _WINDOW = 90
 _LAST = f"in the last {_WINDOW} days"
 
 
-def _mean(total: ir.Value, count: ir.Value) -> ir.Value:
+def _mean(total: Value, count: Value) -> Value:
     return total.cast("float64") / count.nullif(0)
 
 

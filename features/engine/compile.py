@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from functools import lru_cache, reduce
 
 import ibis
-import ibis.expr.types as ir
 from ibis.common.exceptions import IbisTypeError
 
-from features.engine.definition import Feature, FeatureSet, View
+from features.engine.definition import Feature, FeatureSet, Rows, Value, View
 from features.engine.scope import scoped_tables
 from features.engine.views import view_rows
 
 
-def feature_table(features: FeatureSet, attributes: dict[str, str]) -> ir.Table:
+def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
     """The Ibis expression over the scoped tables: ``customer_id`` and one column per feature, in order.
 
     Numbers are float64 (NULL where unknown), words are strings. The expression holds no moment in time; the scope
@@ -57,7 +56,7 @@ def _grouped(features: Iterable[Feature]) -> dict[tuple[View, int | None], list[
     return reduce(put, rows, {})
 
 
-def _can_see(feature: Feature, wide: ir.Table) -> bool:
+def _can_see(feature: Feature, wide: Rows) -> bool:
     try:
         feature.expression(wide)
     except (AttributeError, IbisTypeError):
@@ -65,7 +64,7 @@ def _can_see(feature: Feature, wide: ir.Table) -> bool:
     return True
 
 
-def _known(feature: Feature, wide: ir.Table) -> ir.Value:
+def _known(feature: Feature, wide: Rows) -> Value:
     aggregated = feature.view not in (View.CUSTOMERS, View.FEATURES)
     value = wide[feature.name] if aggregated else feature.expression(wide)
     if feature.is_word:
@@ -73,5 +72,5 @@ def _known(feature: Feature, wide: ir.Table) -> ir.Value:
     # A division by zero gives NaN or infinity on one engine and NULL on another: both mean "not known".
     if value.type().is_floating():
         value = ibis.cases((value.isnan() | value.isinf(), ibis.null("float64")), else_=value)
-    number = value.cast("float64")
+    number: Value = value.cast("float64")
     return number if feature.when_unknown is None else number.fill_null(feature.when_unknown)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-
-import ibis.expr.types as ir
+from typing import Any
 
 from kernel.errors import UsageError
 
@@ -39,7 +38,10 @@ class View(StrEnum):
     FEATURES = "features"  # the columns above; not aggregated: ratios and differences
 
 
-Expression = Callable[[ir.Table], ir.Value]
+# Ibis finds a column's methods from the schema, at run time: statically every row and value would be refused.
+Rows = Any
+Value = Any
+Expression = Callable[[Rows], Value]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class SnapshotStore:
         if manifest is None:
             raise NotFoundError("The snapshot is incomplete.", where=str(place), fix="Run foresight score again.")
         frame = pd.read_parquet(place / _DATA)
-        return Snapshot(manifest, frame.drop(columns="consent"), frame["consent"])
+        return Snapshot(manifest, frame.drop(columns="consent"), frame.loc[:, "consent"])
 
     def _manifest(self, place: Path) -> SnapshotManifest | None:
         try:
@@ -121,4 +121,4 @@ class SnapshotStore:
 
 def _with_consent(profiles: Profiles, features: FeatureSet, as_of: datetime) -> pd.DataFrame:
     frame = build_features(profiles, features, as_of)
-    return frame.assign(consent=~frame.index.isin(profiles.without_consent()))
+    return frame.assign(consent=~frame.index.isin(list(profiles.without_consent())))

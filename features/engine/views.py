@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ibis
-import ibis.expr.types as ir
 
-from features.engine.definition import View
+from features.engine.definition import Rows, View
 
 
-def view_rows(view: View, window_days: int | None, transactions: ir.Table, activities: ir.Table) -> ir.Table:
+def view_rows(view: View, window_days: int | None, transactions: Rows, activities: Rows) -> Rows:
     """The rows of a view within a window; every row has a ``customer_id``.
 
     Args:
@@ -23,11 +22,11 @@ def view_rows(view: View, window_days: int | None, transactions: ir.Table, activ
     return _BUILDERS[view](source)
 
 
-def _as_they_are(rows: ir.Table) -> ir.Table:
+def _as_they_are(rows: Rows) -> Rows:
     return rows
 
 
-def _orders(lines: ir.Table) -> ir.Table:
+def _orders(lines: Rows) -> Rows:
     return lines.group_by("customer_id", "transaction_id").agg(
         amount=lines.amount.sum(),
         discount=lines.discount.sum(),
@@ -42,7 +41,7 @@ def _orders(lines: ir.Table) -> ir.Table:
     )
 
 
-def _days(lines: ir.Table) -> ir.Table:
+def _days(lines: Rows) -> Rows:
     # A purchase is a line with spend; a day with returns only is no purchase day.
     bought = lines.filter(lines.amount > 0)
     return bought.group_by("customer_id", "day_ago").agg(
@@ -50,7 +49,7 @@ def _days(lines: ir.Table) -> ir.Table:
     )
 
 
-def _gaps(lines: ir.Table) -> ir.Table:
+def _gaps(lines: Rows) -> Rows:
     days = _days(lines)
     newest_first = ibis.window(group_by="customer_id", order_by=days.day_ago)
     gaps = days.mutate(
@@ -60,7 +59,7 @@ def _gaps(lines: ir.Table) -> ir.Table:
     return gaps.filter(gaps.gap_days.notnull())
 
 
-def _categories(lines: ir.Table) -> ir.Table:
+def _categories(lines: Rows) -> Rows:
     bought = lines.filter((lines.amount > 0) & lines.category.notnull())
     return bought.group_by("customer_id", "category").agg(amount=bought.amount.sum())
 

@@ -26,9 +26,9 @@ AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
 FINGERPRINT = "0123456789abcdef" * 4
 PARAMETERS = {"objective": "binary", "num_leaves": 7, "min_data_in_leaf": 5, "verbose": -1, "num_threads": 1, "seed": 7}
 COLUMNS = (
-    FeatureColumn(name="recency_days", phrase="days before the last purchase", unit="days", version=1),
-    FeatureColumn(name="spend_90d", phrase="spend in 90 days", unit="USD", version=1, typical=200.0),
-    FeatureColumn(name="income", phrase="income", unit="", version=1, categories=("high", "low")),
+    FeatureColumn(name="recency_days", group="rfm", phrase="days before the last purchase", unit="days", version=1),
+    FeatureColumn(name="spend_90d", group="rfm", phrase="spend in 90 days", unit="USD", version=1, typical=200.0),
+    FeatureColumn(name="income", group="rfm", phrase="income", unit="", version=1, categories=("high", "low")),
 )
 COMMON = {
     "project": "shop",

@@ -158,7 +158,7 @@ def gains_chart(result: BacktestResult) -> Chart:
     Raises:
         ValueError: nobody left.
     """
-    figure, axes = _axes("Customers taken, highest risk first, %", "Of those who left: found, %")
+    figure, axes = _axes("Customers contacted, highest risk first, %", "Of those who left: found, %")
     found: list[str] = []
     for name, score, style in (
         ("model", result.probability, _STYLES[0]),
@@ -184,7 +184,7 @@ def value_chart(result: BacktestResult, currency: str) -> Chart:
     expected = [float(result.expected[part].mean()) for part in parts]
     actual = [float(result.spend[part].mean()) for part in parts]
     place = np.arange(1, len(parts) + 1)
-    figure, axes = _axes("Tenth of customers, lowest to highest expectation", f"Mean spend per customer, {currency}")
+    figure, axes = _axes("Tenth of customers, by expected spend", f"Mean spend per customer, {currency}")
     axes.bar(place, actual, width=0.68, color=_LINE, edgecolor=_SOFT, linewidth=0.8, label="Actual")
     axes.plot(place, expected, color=_FIRST, marker="o", linestyle="", markersize=6, label="Expected")
     axes.set_xticks(place)

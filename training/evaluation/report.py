@@ -156,6 +156,7 @@ def _churn(settings: Settings, results: Sequence[BacktestResult]) -> Element:
         tables.reach_table(results),
         tag("h3", "The model and what it is compared with"),
         tables.churn_table(results),
+        tag("p", "The small figures under the model's AUC are its 95 % interval.", class_="quiet under"),
         _charts([*_churn_charts(results[-1]), *([auc_over_time_chart(results)] if len(results) > 1 else [])]),
         *_earlier([chart for result in results[:-1] for chart in _churn_charts(result)]),
     )
@@ -222,8 +223,8 @@ def _method(settings: Settings, results: Sequence[BacktestResult]) -> Element:
 
 
 def _footer(models: Mapping[str, str], as_of: datetime, made_at: datetime) -> Element:
-    versions = ", ".join(f"{kind} {version}" for kind, version in models.items())
-    facts = filter(None, [f"Made {minute(made_at)}", f"data up to {minute(as_of)}", versions and f"models: {versions}"])
+    versions = f"models {', '.join(models.values())}" if models else "no model in use yet"
+    facts = [f"Made {minute(made_at)}", f"data up to {minute(as_of)}", versions]
     return tag("footer", tag("p", " · ".join(facts)))
 
 

@@ -13,7 +13,7 @@ def value_metrics(expected: Floats, actual: Floats) -> dict[str, float]:
     total = float(actual.sum())
     return {
         "mae": float(np.mean(np.abs(expected - actual))),
-        "spearman": float(spearmanr(expected, actual).statistic),
+        "spearman": float(np.asarray(spearmanr(expected, actual))[0]),
         "gini": gini(expected, actual) / gini(actual, actual),
         "total_ratio": float(expected.sum()) / total if total else float("nan"),
     }

@@ -10,13 +10,16 @@ from kernel.artefacts import FeatureColumn
 
 def model_columns(features: FeatureSet, population: pd.DataFrame) -> tuple[FeatureColumn, ...]:
     """One column per feature that says anything in the population; words get their categories, numbers their median."""
-    return tuple(_column(f, population[f.name]) for f in features if population[f.name].nunique(dropna=True) > 1)
+    return tuple(
+        _column(f, population.loc[:, f.name]) for f in features if len(population[f.name].dropna().unique()) > 1
+    )
 
 
 def _column(feature: Feature, values: pd.Series) -> FeatureColumn:
     known = values.dropna()
     return FeatureColumn(
         name=feature.name,
+        group=feature.group,
         phrase=feature.phrase,
         unit=feature.unit.value,
         version=feature.version,

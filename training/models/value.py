@@ -59,7 +59,7 @@ def fit_value(
         expected = out_of_fold(data, lambda rows: fit_two_part(rows, columns, horizon, seed).predict)[newest]
     else:
         # Four parameters for all customers: a customer's own rows do not bend them, so no folds are needed.
-        expected = unscaled.spend_btyd(data.features[newest])
+        expected = unscaled.spend_btyd(data.features.loc[newest])
     actual = data.spend[newest]
     scale = float(actual.sum() / expected.sum()) if expected.sum() > 0 and actual.sum() > 0 else 1.0
     expected = np.maximum(expected * scale, 0.01)
@@ -90,9 +90,11 @@ def _described(
     parts: TwoPart,
     spend_model: SpendModel,
 ) -> ValueManifest:
-    history = population[_HISTORY]
+    history = population.loc[:, _HISTORY]
     bg_nbd, gamma_gamma = fit_bg_nbd(history).model, fit_gamma_gamma(history).model
-    gross = population["net_spend"] / (1 - population["returned_share"].fillna(0)).clip(lower=0.01)
+    net = population["net_spend"].to_numpy()
+    # Who returned everything has no gross spend that could be told from the net one.
+    gross = net / np.maximum(1 - population["returned_share"].fillna(0).to_numpy(), 0.01)
     return ValueManifest(
         project=settings.project.name,
         currency=settings.project.currency,
@@ -107,7 +109,7 @@ def _described(
         spend_model=spend_model,
         bg_nbd=BgNbdParameters(**bg_nbd.to_dict()),
         gamma_gamma=GammaGammaParameters(**gamma_gamma.to_dict()),
-        net_share=float(population["net_spend"].sum() / gross.sum()),
+        net_share=float(net.sum() / gross.sum()),
         pace_weights=parts.pace_weights,
         scale=1.0,
         prior_spend=0.0,
