@@ -1,4 +1,4 @@
-"""The features' reference page, written from the registry: ``python -m features.reference > docs/reference/features.md``.
+"""The features' page, written from the registry: ``python -m features.reference > docs/reference/features.md``.
 
 A new feature is an object in ``features/definitions``; its row of the page follows from that object.
 """

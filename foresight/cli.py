@@ -91,7 +91,7 @@ def check(config: Config = Path("foresight.toml")) -> None:
 @app.command(epilog="Example: foresight train -c examples/complete_journey --as-of 2017-11-01")
 def train(config: Config = Path("foresight.toml"), as_of: AsOf = None) -> None:
     """Back-test, fit and register the churn and lifetime-value models."""
-    from foresight.console import backtest_table
+    from foresight.console import backtest_tables
 
     project = _open(config)
     moment = project.default_as_of() if as_of is None else project.moment(as_of)
@@ -100,7 +100,7 @@ def train(config: Config = Path("foresight.toml"), as_of: AsOf = None) -> None:
     if outcome.backtest is None:
         out.print("[yellow]The history is too short for a back-test: the models' quality is not known.[/]")
     else:
-        out.print(backtest_table(outcome.backtest, project.settings.project.currency))
+        out.print(backtest_tables(outcome.backtest, project.settings.project.currency))
     for model in (outcome.churn, outcome.value):
         became = "champion" if model.verdict.promote else "challenger only"
         out.print(f"{model.version} as of {moment:%Y-%m-%d}: {became} ({model.verdict.reason})")
@@ -156,7 +156,7 @@ def report(
     to: Annotated[Path, typer.Option("--out", help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Back-test at past dates and write a page with every model beside its baselines."""
-    from foresight.console import backtest_table, progress
+    from foresight.console import backtest_tables, progress
     from foresight.reporting import default_dates, write_report
 
     project = _open(config)
@@ -168,7 +168,7 @@ def report(
             results.append(project.backtest(as_of=moment))
             shown.advance(task)
     for result in results:
-        out.print(backtest_table(result, project.settings.project.currency))
+        out.print(backtest_tables(result, project.settings.project.currency))
     write_report(project, results, to)
     out.print(f"Report: {to}", soft_wrap=True)
 

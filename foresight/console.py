@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -40,28 +40,34 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
-def backtest_table(result: BacktestResult, currency: str) -> Table:
-    """Models and baselines on one test cohort."""
-    title = (
-        f"Back-test as of {result.as_of:%Y-%m-%d}: {result.customers:,} customers, trained on {result.training_rows:,} "
-        f"rows of {result.cutoffs} earlier cut-offs"
+def backtest_tables(result: BacktestResult, currency: str) -> Group:
+    """Models and baselines on one test cohort: churn, then value."""
+    of = f"{result.customers:,} customers, {result.training_rows:,} training rows of {result.cutoffs} earlier cut-offs"
+    churn = _figures_table(
+        f"Churn back-test as of {result.as_of:%Y-%m-%d}: {of}",
+        {"auc": "AUC", "average_precision": "avg. precision", "ece": "calib. error", "base_rate": "churned"},
+        result.churn,
     )
+    covered = f"{result.interval_coverage:.0%} of customers inside their 90 % interval"
+    value = _figures_table(
+        f"Value back-test as of {result.as_of:%Y-%m-%d}: {covered}",
+        {"mae": f"MAE {currency}", "spearman": "rank corr.", "gini": "Gini", "total_ratio": "total/actual"},
+        result.value,
+    )
+    return Group(churn, value)
+
+
+def _figures_table(title: str, headings: Mapping[str, str], models: Mapping[str, Mapping[str, float]]) -> Table:
     table = Table(title=title, title_justify="left")
-    for column in ("", "AUC", "avg. precision", "calibration error", f"MAE {currency}", "rank corr.", "total / actual"):
-        table.add_column(column, justify="left" if not column else "right")
-    for name, metrics in result.churn.items():
-        table.add_row(f"churn · {_words(name)}", *_figures(metrics, "auc", "average_precision", "ece"), "", "", "")
-    for name, metrics in result.value.items():
-        table.add_row(f"value · {_words(name)}", "", "", "", *_figures(metrics, "mae", "spearman", "total_ratio"))
+    table.add_column("model", no_wrap=True)
+    for heading in headings.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, metrics in models.items():
+        table.add_row(name.replace("_", " "), *(_figure(metrics, metric) for metric in headings))
     return table
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _figures(metrics: dict[str, float], *names: str) -> list[str]:
-    return [
-        f"{metrics[name]:.1f}" if name == "mae" else f"{metrics[name]:.3f}" if name in metrics else "-"
-        for name in names
-    ]
+def _figure(metrics: Mapping[str, float], name: str) -> str:
+    if name not in metrics:
+        return "-"
+    return f"{metrics[name]:.1f}" if name == "mae" else f"{metrics[name]:.3f}"

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.panel import Panel
 
-from foresight.console import backtest_table, findings_table
+from foresight.console import backtest_tables, findings_table
 from foresight.project import Project
 from foresight.reporting import write_report
 from foresight.service_process import running_service
@@ -57,7 +57,7 @@ def run_demo(config: Path, as_of: str, out: Console) -> None:
             card.write_bytes(_get(f"{address}/panel/{customer}"))
             picture = _screenshot(f"{address}/panel/{customer}", folder / "panel.png")
         _step(out, started, "served one customer over HTTP")
-    out.print(backtest_table(result, currency))
+    out.print(backtest_tables(result, currency))
     out.print(Panel(_customer(answer["scores"][0], advice["recommendations"][0]), title=f"Customer {customer}"))
     mlflow = f"{project.registry.database.uri}"
     out.print(f"MLflow      .venv/bin/mlflow ui --backend-store-uri {mlflow}", soft_wrap=True)

@@ -141,7 +141,8 @@ def model_matrix(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Flo
     Raises:
         RegistryError: the frame lacks a column the model was trained on.
     """
-    missing = [column.name for column in columns if column.name not in frame]
+    present = set(frame.columns)
+    missing = [column.name for column in columns if column.name not in present]
     if missing:
         raise RegistryError(
             f"The model needs the feature '{missing[0]}', which this project does not have ({len(missing)} missing).",
@@ -149,13 +150,13 @@ def model_matrix(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Flo
             fix="Train again: the features or attributes changed since the model was made.",
         )
     matrix = np.empty((len(frame), len(columns)))
+    numbers = [i for i, column in enumerate(columns) if column.categories is None]
+    # All numbers at once: for a single customer, taking pandas columns one by one costs more than the model.
+    matrix[:, numbers] = frame[[columns[i].name for i in numbers]].to_numpy(dtype="float64", na_value=np.nan)
     for i, column in enumerate(columns):
-        values = frame[column.name]
-        if column.categories is None:
-            matrix[:, i] = values.to_numpy(dtype="float64", na_value=np.nan)
-        else:
-            codes = pd.Index(column.categories, dtype="object").get_indexer(pd.Index(values, dtype="object"))
-            matrix[:, i] = np.where(codes < 0, np.nan, codes)
+        if column.categories is not None:
+            codes = {word: float(code) for code, word in enumerate(column.categories)}
+            matrix[:, i] = [codes.get(word, np.nan) for word in frame[column.name].array]
     return matrix
 
 

@@ -32,35 +32,38 @@ class ChurnPredictor:
         self.booster.save_model(str(folder / BOOSTER))
         write_manifest(folder, self.manifest)
 
-    def log_odds(self, frame: pd.DataFrame) -> Floats:
+    def inputs(self, frame: pd.DataFrame) -> Floats:
+        """The model's inputs, shape (rows, columns). Raises RegistryError when a feature is missing."""
+        return model_matrix(frame, self.manifest.columns)
+
+    def log_odds(self, inputs: Floats) -> Floats:
         """Calibrated log-odds of churn, shape (rows,)."""
         # One thread: for single rows OpenMP's spinning costs more than the work, and the result is the same.
-        raw = self.booster.predict(self._matrix(frame), raw_score=True, num_threads=1 if len(frame) < 1000 else 0)
+        raw = self.booster.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < 1000 else 0)
         return self.manifest.slope * np.asarray(raw) + self.manifest.intercept
 
-    def probability(self, frame: pd.DataFrame) -> Floats:
+    def probability(self, inputs: Floats) -> Floats:
         """Probability of churn within the horizon, shape (rows,), in [0, 1]."""
-        return 1 / (1 + np.exp(-self.log_odds(frame)))
+        return 1 / (1 + np.exp(-self.log_odds(inputs)))
 
     def interval(self, probability: Floats) -> tuple[Floats, Floats]:
         """Bounds of the churn rate among customers with such a probability; they always enclose it."""
-        low, high = self.manifest.intervals.bounds(probability)
-        return np.minimum(low, probability), np.maximum(high, probability)
+        curve = self.manifest.intervals
+        at, low, high = np.array(curve.prediction), np.array(curve.low), np.array(curve.high)
+        # The distance to the bounds is what is carried over: beyond the last point the bounds move with the prediction.
+        below, above = np.interp(probability, at, np.minimum(low - at, 0)), np.interp(probability, at, high - at)
+        return np.clip(probability + below, 0, 1), np.clip(probability + np.maximum(above, 0), 0, 1)
 
     def percentile(self, probability: Floats) -> Floats:
         """Rank of a probability within the population scored at training, 0-100."""
         return percentiles(probability, self.manifest.percentile_grid)
 
-    def contributions(self, frame: pd.DataFrame) -> Floats:
+    def contributions(self, inputs: Floats) -> Floats:
         """Exact TreeSHAP parts of the calibrated log-odds, shape (rows, columns + 1); the last column is the base.
 
         Each row sums to :meth:`log_odds` (Lundberg et al. 2020).
         """
-        threads = 1 if len(frame) < 100 else 0
-        parts = self.booster.predict(self._matrix(frame), pred_contrib=True, num_threads=threads)
+        parts = self.booster.predict(inputs, pred_contrib=True, num_threads=1 if len(inputs) < 100 else 0)
         scaled = self.manifest.slope * np.asarray(parts)
         scaled[:, -1] += self.manifest.intercept
         return scaled
-
-    def _matrix(self, frame: pd.DataFrame) -> Floats:
-        return model_matrix(frame, self.manifest.columns)

@@ -57,7 +57,7 @@ def predictions(predictor: Predictor, features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _churn(predictor: ChurnPredictor, features: pd.DataFrame) -> dict[str, Floats]:
-    probability = predictor.probability(features)
+    probability = predictor.probability(predictor.inputs(features))
     low, high = predictor.interval(probability)
     return {
         "churn_probability": probability,

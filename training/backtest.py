@@ -115,7 +115,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     data = trainer.data(as_of)
     test = builder.training_set([as_of], as_of + timedelta(days=trainer.window.length_days)).churn_cohort
     churn, value = trainer.fit_churn(as_of, data), trainer.fit_value(as_of, data)
-    probability, expected = churn.probability(test.features), value.expected_spend(test.features)
+    probability, expected = churn.probability(churn.inputs(test.features)), value.expected_spend(test.features)
     low, high = value.interval(expected)
     logistic = logistic_churn(data.churn_cohort, test.features)
     btyd, carried = value.spend_btyd(test.features), carry_forward(test.features, settings.value.horizon_days)

@@ -6,54 +6,71 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.engine.definition import Unit
 from kernel.artefacts import FeatureColumn, Floats
 from kernel.types import Reason
 
 TOP = 5
+PER_GROUP = 2
 
 
 def top_reasons(
-    features: pd.DataFrame, contributions: Floats, columns: tuple[FeatureColumn, ...], currency: str
+    features: pd.DataFrame,
+    inputs: Floats,
+    contributions: Floats,
+    columns: tuple[FeatureColumn, ...],
+    currency: str,
 ) -> list[tuple[Reason, ...]]:
-    """The ``TOP`` features with the largest effect, up or down, for each row.
+    """The features with the largest effect, up or down, for each row: ``TOP`` at most, ``PER_GROUP`` of one group.
 
     Args:
-        features: rows x features.
+        features: rows x features; read for words only.
+        inputs: shape (rows, columns), the model's.
         contributions: shape (rows, columns + 1), log-odds; the last column is the base and no reason.
     """
     parts = contributions[:, :-1]
-    order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :TOP]
-    values = {column.name: features[column.name].to_list() for column in columns}
-    return [
-        tuple(
-            _reason(columns[i], values[columns[i].name][row], float(parts[row, i]), currency)
-            for i in chosen
-            if parts[row, i] != 0
+    order = np.argsort(-np.abs(parts), axis=1, kind="stable")
+    words = {i: features[c.name].to_list() for i, c in enumerate(columns) if c.categories is not None}
+    reasons: list[tuple[Reason, ...]] = []
+    for row in range(len(parts)):
+        chosen = _spread_over_groups(order[row], parts[row], columns)
+        values = [_value(words[i][row] if i in words else float(inputs[row, i])) for i in chosen]
+        reasons.append(
+            tuple(
+                Reason(columns[i].name, in_words(columns[i], value, currency), value, float(parts[row, i]))
+                for i, value in zip(chosen, values, strict=True)
+            )
         )
-        for row, chosen in enumerate(order)
-    ]
+    return reasons
 
 
-def _reason(column: FeatureColumn, value: object, effect: float, currency: str) -> Reason:
-    known = None if value is None or value != value else value
-    return Reason(
-        code=column.name,
-        text=in_words(column, known, currency),
-        value=str(known) if isinstance(known, str) else None if known is None else float(known),  # type: ignore[arg-type]
-        effect=effect,
-    )
+def _spread_over_groups(order: NDArray[np.intp], parts: Floats, columns: tuple[FeatureColumn, ...]) -> list[int]:
+    """Columns in the order of their effect; neighbours such as spend in 30 and in 60 days say the same thing twice."""
+    chosen: list[int] = []
+    taken: dict[str, int] = {}
+    for i in order.tolist():
+        if len(chosen) == TOP or parts[i] == 0:
+            break
+        group = columns[i].group
+        if taken.get(group, 0) < PER_GROUP:
+            taken[group] = taken.get(group, 0) + 1
+            chosen.append(i)
+    return chosen
 
 
-def in_words(column: FeatureColumn, value: object, currency: str) -> str:
+def _value(found: float | str | None) -> float | str | None:
+    return None if found is None or found != found else found
+
+
+def in_words(column: FeatureColumn, value: float | str | None, currency: str) -> str:
     """A feature's value as a phrase with its unit, beside the median of the training population."""
     if value is None:
         return f"not known: {column.phrase}"
-    if column.categories is not None:
+    if isinstance(value, str):
         return f"{column.phrase}: {value}"
-    number = float(value)  # type: ignore[arg-type]
-    text = f"{_written(number, column.unit, currency)} {column.phrase}"
+    text = f"{_written(value, column.unit, currency)} {column.phrase}"
     typical = None if column.typical is None else _written(column.typical, column.unit, currency)
     return text if typical is None else f"{text} (typical: {typical})"
 

@@ -110,14 +110,16 @@ class Scorer:
         scored = np.flatnonzero(status == Status.SCORED)
         known = np.flatnonzero((status == Status.SCORED) | (status == Status.INACTIVE))
         if len(scored):
-            rows = features.iloc[scored]
-            _put(numbers, scored, self._churn_numbers(rows))
-            parts = self.churn.contributions(rows)
-            texts = top_reasons(rows, parts, self.churn.manifest.columns, self.churn.manifest.currency)
+            rows = features if len(scored) == len(features) else features.iloc[scored]
+            inputs = self.churn.inputs(rows)
+            _put(numbers, scored, self._churn_numbers(inputs))
+            parts = self.churn.contributions(inputs)
+            texts = top_reasons(rows, inputs, parts, self.churn.manifest.columns, self.churn.manifest.currency)
             for place, found in zip(scored, texts, strict=True):
                 reasons[place] = found
         if len(known):
-            _put(numbers, known, self._value_numbers(features.iloc[known]))
+            rows = features if len(known) == len(features) else features.iloc[known]
+            _put(numbers, known, self._value_numbers(rows))
         new = np.flatnonzero(status == Status.INSUFFICIENT_HISTORY)
         if len(new):
             _put(numbers, new, self._priors(len(new)))
@@ -140,8 +142,8 @@ class Scorer:
         status[~consent] = Status.NO_CONSENT
         return status
 
-    def _churn_numbers(self, rows: pd.DataFrame) -> dict[str, Floats]:
-        probability = self.churn.probability(rows)
+    def _churn_numbers(self, inputs: Floats) -> dict[str, Floats]:
+        probability = self.churn.probability(inputs)
         low, high = self.churn.interval(probability)
         return {
             "churn_probability": probability,

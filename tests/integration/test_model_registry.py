@@ -101,7 +101,7 @@ def test_columns_mean_what_the_predictors_say(churn_run: TrainingRun, value_run:
     frame = features(rows=50)
     churn, value = churn_predictor(), value_predictor()
     table = predictions(load_predictor(churn_run.folder), frame)
-    probability = churn.probability(frame)
+    probability = churn.probability(churn.inputs(frame))
     np.testing.assert_array_equal(table["churn_probability"], probability)
     np.testing.assert_array_equal(table["churn_percentile"], churn.percentile(probability))
     assert (table["churn_probability_low"] <= probability).all() and (
@@ -157,7 +157,7 @@ def test_one_row_of_unknown_words_and_numbers_is_answered(registry: ModelRegistr
     registry.activate()
     row = features().iloc[[0]].assign(income=pd.array([None], dtype="object"), recency_days=np.nan)
     answer = mlflow.pyfunc.load_model("models:/shop-churn@champion").predict(row)
-    expected = churn_predictor().probability(row)
+    expected = churn_predictor().probability(churn_predictor().inputs(row))
     assert answer["churn_probability"].to_list() == expected.tolist()
 
 

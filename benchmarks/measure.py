@@ -1,0 +1,81 @@
+"""Medians of alternating repetitions: ours and the baseline meet the same moments of a busy machine."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One comparison. ``ours`` and ``baseline`` are in ``unit``; ``ratio`` says how ours stands to the baseline.
+
+    Attributes:
+        question: the file it comes from, such as "features".
+        what: what was done.
+        against: the baseline.
+        more_is_better: for rates; else less is better (seconds, MB).
+        note: what a reader must know to judge it.
+    """
+
+    question: str
+    what: str
+    against: str
+    ours: float
+    baseline: float
+    unit: str
+    more_is_better: bool = False
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Baseline over ours, or for rates ours over the baseline: above 1 we are better."""
+        return self.ours / self.baseline if self.more_is_better else self.baseline / self.ours
+
+
+def medians(runs: Sequence[Callable[[], Any]], repetitions: int) -> list[float]:
+    """Median seconds of each run; they take turns, so that a slow moment meets all of them."""
+    seconds: list[list[float]] = [[] for _ in runs]
+    for _ in range(repetitions):
+        for run, taken in zip(runs, seconds, strict=True):
+            begin = time.perf_counter()
+            run()
+            taken.append(time.perf_counter() - begin)
+    return [statistics.median(taken) for taken in seconds]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least ``share`` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
+
+
+def peak_megabytes(module: str, *arguments: str) -> float:
+    """Peak resident memory of ``python -m module arguments``; the module ends by printing :func:`own_peak_megabytes`.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def own_peak_megabytes() -> float:
+    """Peak resident memory of this process so far."""
+    try:
+        # Not getrusage: on Linux its maximum begins with the memory of the process that started this one.
+        status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if sys.platform == "darwin" else peak / 1024

@@ -1,0 +1,107 @@
+"""What does a whole batch cost beside bare predictions? Churn, value, intervals, reasons, actions and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from benchmarks.data import Bench, repeated
+from benchmarks.measure import Figure, medians
+from features.engine.store import Snapshot
+from kernel.artefacts import Floats, model_matrix
+from kernel.types import Status
+from kernel.value_predictor import spend_at_pace
+from serving.batch import score_all
+from serving.runtime import Runtime
+
+
+def figures(bench: Bench, *, sizes: tuple[int, ...] = (2469, 25_000), repetitions: int = 3) -> Iterator[Figure]:
+    """Customers per second at each size."""
+    for customers in sizes:
+        yield from _compared(of_size(bench.runtime, customers), repetitions)
+
+
+def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
+    bare, customers = BarePrediction(runtime), len(runtime.snapshot.features)
+    table = batch(runtime)
+    check_equal(table, bare)
+    whole, predict, reasons = medians([lambda: batch(runtime), bare.predict, bare.contributions], repetitions)
+    scored = int((table.column("status").to_pandas() == Status.SCORED).sum())
+    what = f"whole batch, {customers:,} customers" + (" (the snapshot repeated)" if customers > 2469 else "")
+    for against, seconds in (
+        ("bare Booster.predict, 3 models", predict),
+        ("bare predict and pred_contrib", predict + reasons),
+    ):
+        yield Figure(
+            "scoring",
+            what,
+            against,
+            customers / whole,
+            customers / seconds,
+            "customers/s",
+            more_is_better=True,
+            note=f"{scored:,} of them scored for churn, with reasons; probabilities and values equal within 1e-9",
+        )
+
+
+def of_size(runtime: Runtime, customers: int) -> Runtime:
+    """The same models over a snapshot of exactly ``customers`` rows, all with consent."""
+    features = repeated(runtime.snapshot.features, customers)
+    consent = pd.Series(True, index=features.index)
+    return replace(runtime, snapshot=Snapshot(runtime.snapshot.manifest, features, consent))
+
+
+def batch(runtime: Runtime) -> pa.Table:
+    """The scores table of a snapshot, as ``foresight score`` writes it."""
+    return pa.concat_tables(score_all(runtime))
+
+
+@dataclass(frozen=True)
+class BarePrediction:
+    """LightGBM alone on a matrix that is already prepared: no status, interval, word, action or table."""
+
+    runtime: Runtime
+
+    @cached_property
+    def _matrices(self) -> list[tuple[lgb.Booster, Floats]]:
+        churn, value = self.runtime.scorer.churn, self.runtime.scorer.value
+        assert value.buy is not None and value.spend is not None
+        features = self.runtime.snapshot.features
+        churn_matrix = model_matrix(features, churn.manifest.columns)
+        value_matrix = model_matrix(features, value.manifest.columns)
+        return [(churn.booster, churn_matrix), (value.buy, value_matrix), (value.spend, value_matrix)]
+
+    def predict(self) -> list[Floats]:
+        """Raw scores of the churn, buy and spend boosters for every customer, each shape (customers,)."""
+        return [np.asarray(booster.predict(matrix, raw_score=True)) for booster, matrix in self._matrices]
+
+    def contributions(self) -> Floats:
+        """Parts of the churn score for every customer, shape (customers, columns + 1)."""
+        booster, matrix = self._matrices[0]
+        return np.asarray(booster.predict(matrix, pred_contrib=True))
+
+    def probability_and_value(self) -> tuple[Floats, Floats]:
+        """Churn probability and expected spend from the raw scores, by the formulas of the manifests."""
+        scorer, features = self.runtime.scorer, self.runtime.snapshot.features
+        churn, buy, spend = self.predict()
+        manifest = scorer.value.manifest
+        probability = 1 / (1 + np.exp(-(scorer.churn.manifest.slope * churn + scorer.churn.manifest.intercept)))
+        pace = spend_at_pace(features, manifest.pace_weights, manifest.horizon_days)
+        return probability, manifest.scale / (1 + np.exp(-buy)) * pace * np.exp(spend)
+
+
+def check_equal(table: pa.Table, bare: BarePrediction) -> None:
+    """Raise AssertionError unless the batch's probabilities and values are those of the bare models."""
+    frame = table.to_pandas()
+    probability, value = bare.probability_and_value()
+    scored = (frame["status"] == Status.SCORED).to_numpy()
+    known = scored | (frame["status"] == Status.INACTIVE).to_numpy()
+    assert scored.any()
+    np.testing.assert_allclose(frame["churn_probability"][scored], probability[scored], rtol=1e-9)
+    np.testing.assert_allclose(frame["lifetime_value"][known], value[known], rtol=1e-9)

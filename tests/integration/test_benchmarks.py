@@ -1,0 +1,116 @@
+"""The benchmarks compare equal work: on a slice of Complete Journey, the baselines' numbers are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks import scoring
+from benchmarks.data import AS_OF, EXAMPLE, loaded, naive, repeated, write_replica
+from benchmarks.features import check_equal
+from benchmarks.measure import Figure, percentile
+from benchmarks.pandas_features import pandas_features, read_frames, with_codes
+from features.contract.profiles import Profiles
+from features.definitions import feature_set
+from features.engine.build import build_features
+from features.engine.store import SnapshotStore
+from kernel.settings import load_settings
+from serving.runtime import Runtime, open_runtime_on
+from serving.scoring.scorer import Scorer
+from training.backtest import Trainer
+from training.dataset import DatasetBuilder
+
+HOUSEHOLDS = 150
+# Short history and few cut-offs: the smoke test is about equality, not about a good model.
+SMALL = f"""
+[churn]
+active_days = 56
+horizon_days = 21
+
+[value]
+horizon_days = 21
+
+[training]
+step_days = 28
+
+[actions]
+catalogue = "{EXAMPLE / "actions.toml"}"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("slice")
+    with loaded(load_settings(EXAMPLE)) as whole:
+        for table in ("transactions", "activities", "customers"):
+            whole.connection.execute(
+                f"DELETE FROM {table} WHERE customer_id NOT IN "
+                f"(SELECT customer_id FROM customers ORDER BY customer_id LIMIT {HOUSEHOLDS})"
+            )
+        write_replica(whole, 2, place)
+    with (place / "foresight.toml").open("a", encoding="utf-8") as file:
+        file.write(SMALL)
+    return place
+
+
+@pytest.fixture(scope="module")
+def profiles(folder: Path) -> Iterator[Profiles]:
+    with loaded(load_settings(folder)) as tables:
+        yield tables
+
+
+@pytest.fixture(scope="module")
+def runtime(folder: Path, profiles: Profiles, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    settings, features = load_settings(folder), feature_set(profiles.attributes)
+    trainer = Trainer(DatasetBuilder(profiles, features, settings))
+    rows = trainer.data(AS_OF)
+    scorer = Scorer(trainer.fit_churn(AS_OF, rows), trainer.fit_value(AS_OF, rows), "churn/1", "value/1")
+    snapshot = SnapshotStore(tmp_path_factory.mktemp("state")).publish(profiles, features, AS_OF)
+    return open_runtime_on(settings, scorer, snapshot)
+
+
+def test_pandas_computes_the_same_features(folder: Path, profiles: Profiles) -> None:
+    ours = build_features(profiles, feature_set(profiles.attributes), AS_OF)
+    baseline = pandas_features(with_codes(read_frames(folder)), naive(AS_OF))
+    assert ours.shape == (2 * HOUSEHOLDS, 88)
+    check_equal(ours, baseline)
+    changed = baseline.assign(spend_30d=baseline["spend_30d"] + 1e-6)
+    with pytest.raises(AssertionError, match="'spend_30d' differs"):
+        check_equal(ours, changed)
+
+
+def test_a_copy_of_a_household_has_its_features(profiles: Profiles) -> None:
+    features = build_features(profiles, feature_set(profiles.attributes), AS_OF)
+    first, second = (features[features.index.str.endswith(end)] for end in ("-0", "-1"))
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), second.reset_index(drop=True))
+
+
+def test_bare_models_give_the_batch_numbers(runtime: Runtime) -> None:
+    larger = scoring.of_size(runtime, 350)
+    table, bare = scoring.batch(larger), scoring.BarePrediction(larger)
+    assert table.num_rows == 350
+    scoring.check_equal(table, bare)
+    other = replace(larger.scorer, churn=replace(larger.scorer.churn, booster=larger.scorer.value.spend))
+    with pytest.raises(AssertionError):
+        scoring.check_equal(table, scoring.BarePrediction(replace(larger, scorer=other)))
+
+
+def test_repeated_customers_have_new_ids() -> None:
+    frame = pd.DataFrame({"spend": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="customer_id", dtype="object"))
+    larger = repeated(frame, 5)
+    assert list(larger.index) == ["a-0", "b-0", "a-1", "b-1", "a-2"]
+    assert larger["spend"].tolist() == [1.0, 2.0, 1.0, 2.0, 1.0]
+
+
+def test_a_ratio_above_one_is_better() -> None:
+    assert Figure("q", "time", "baseline", ours=2.0, baseline=3.0, unit="s").ratio == 1.5
+    assert Figure("q", "rate", "baseline", ours=3.0, baseline=2.0, unit="req/s", more_is_better=True).ratio == 1.5
+
+
+def test_percentile_is_a_measured_value() -> None:
+    assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 2.0
+    assert percentile([4.0, 1.0, 3.0, 2.0], 0.99) == 4.0

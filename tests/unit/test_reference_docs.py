@@ -1,0 +1,132 @@
+"""The reference pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from features.contract.tables import TABLES
+from features.definitions import feature_set
+from features.engine.definition import Feature, FeatureSet, Unit, View
+from features.reference import reference_page
+from kernel.settings import Settings, SourceSettings, TableSettings
+from serving.batch import SCHEMA
+from serving.decisioning.action import Action, Cost, Lever, Outcome, Prior, Value
+from serving.http import paths, problems
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "reference"
+
+
+def page(name: str) -> str:
+    return (PAGES / name).read_text(encoding="utf-8")
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    models = {name: field.annotation for name, field in Settings.model_fields.items()}
+    return {name: kind for name, kind in models.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+
+
+def documented(text: str, prefix: str) -> set[str]:
+    """The keys ``prefix.KEY`` that begin a row of a table."""
+    begins = f"| `{prefix}."
+    return {line.removeprefix(begins).split("`")[0] for line in text.splitlines() if line.startswith(begins)}
+
+
+def test_the_features_page_is_up_to_date() -> None:
+    assert page("features.md") == reference_page(feature_set({})), "run python -m features.reference"
+
+
+def test_a_row_says_window_unit_default_and_version_and_keeps_the_table_whole() -> None:
+    one = Feature(
+        name="visits_7d",
+        group="visits",
+        view=View.ACTIVITIES,
+        window_days=7,
+        expression=lambda rows: rows.count(),
+        phrase="visits | in the last 7 days",
+        unit=Unit.COUNT,
+        when_unknown=0,
+        version=3,
+    )
+    row = "| `visits_7d` | visits | activities | 7 days | count | 0 | 3 | visits \\| in the last 7 days |"
+    assert row in reference_page(FeatureSet([one])).splitlines()
+
+
+def test_the_scores_page_has_one_row_for_every_column_and_no_other() -> None:
+    columns = page("scores.md").split("## Columns")[1].split("###")[0]
+    rows = [line.split("`")[1] for line in columns.splitlines() if line.startswith("| `")]
+    assert rows == SCHEMA.names
+
+
+@pytest.mark.parametrize("column", ["churn_reasons", "recommended_actions"])
+def test_the_scores_page_describes_every_field_of_a_list(column: str) -> None:
+    part = page("scores.md").split(f"### `{column}`")[1].split("##")[0]
+    rows = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]
+    kind = SCHEMA.field(column).type.value_type
+    assert rows == [kind.field(i).name for i in range(kind.num_fields)]
+
+
+@pytest.mark.parametrize("section", sorted(sections()))
+def test_the_configuration_page_has_every_key_of_a_section(section: str) -> None:
+    assert documented(page("configuration.md"), section) == set(keys_of(sections()[section]))
+
+
+@pytest.mark.parametrize(("place", "model"), [("sources.NAME", SourceSettings), ("tables.NAME", TableSettings)])
+def test_the_configuration_page_has_every_key_of_a_table(place: str, model: type[BaseModel]) -> None:
+    assert documented(page("configuration.md"), place) == set(keys_of(model))
+
+
+def test_the_configuration_page_has_every_section() -> None:
+    headings = {line.strip("# []").split(".")[0] for line in page("configuration.md").splitlines() if "## [" in line}
+    assert headings == {name for name in Settings.model_fields if name != "file"}
+
+
+def test_the_configuration_page_has_the_defaults() -> None:
+    text = page("configuration.md")
+    for section, model in sections().items():
+        for name, field in model.model_fields.items():
+            if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+                row = next(line for line in text.splitlines() if line.startswith(f"| `{section}.{name}`"))
+                assert f"| `{field.default}` |" in row
+
+
+def test_the_configuration_page_has_every_semantic_column() -> None:
+    text = page("configuration.md").split("Semantic columns")[1].split("## [churn]")[0]
+    found: dict[str, list[str]] = {}
+    table = ""
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if "`" not in line or len(cells) < 5:
+            continue
+        table = cells[0].strip("`") or table
+        found.setdefault(table, []).extend(name.strip("` ") for name in cells[1].split(","))
+    assert found == {name: list(table.mappable) for name, table in TABLES.items()}
+
+
+def test_the_actions_page_has_every_field_of_an_action() -> None:
+    rows = {line.split("`")[1] for line in page("actions.md").splitlines() if line.startswith("| `")}
+    parts = {"outcome": Outcome, "cost": Cost, "value": Value, "lever": Lever, "prior": Prior}
+    wanted = {key for key in keys_of(Action) if key not in parts}
+    wanted |= {f"{part}.{key}" for part, model in parts.items() for key in keys_of(model)}
+    assert wanted - rows == set()
+
+
+def test_the_api_page_has_every_path() -> None:
+    text = page("api.md")
+    with_id = {path.replace("{customer_id}", "{id}") for path in (paths.CUSTOMER, paths.PANEL)}
+    wanted = {*paths.POSTS, *paths.HEALTH, *with_id, paths.INDEX, paths.OPENAPI, paths.DOCS, paths.METRICS}
+    assert [path for path in sorted(wanted) if f"`{path}`" not in text and f" {path}`" not in text] == []
+
+
+def test_the_api_page_has_every_known_problem() -> None:
+    named = (Path(problems.__file__).parent / "problems.py").read_text(encoding="utf-8")
+    kinds = set(re.findall(r'(?:Error, |Problem\()\d{3}, "([a-z-]+)"', named))
+    assert len(kinds) > 8
+    assert [kind for kind in sorted(kinds) if f"`{kind}`" not in page("api.md")] == []
