@@ -28,16 +28,19 @@ def main(chosen: list[str]) -> int:
         return 2
     from benchmarks import features, http, scoring, training
     from benchmarks.data import Bench
+    from benchmarks.measure import Figure
     from benchmarks.report import machine, markdown, print_table
 
     modules = {"features": features, "training": training, "scoring": scoring, "http": http}
     facts = machine(os.getloadavg()[0])
-    found = []
+    found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="foresight-bench-") as folder:
         bench = Bench(Path(folder))
         for name in chosen or QUESTIONS:
             with console.status(name):
-                found += list(modules[name].figures(bench))
+                for figure in modules[name].figures(bench):
+                    found.append(figure)
+                    console.print(f"{figure.question}: {figure.what}, ratio {figure.ratio:.2f} to {figure.against}")
     print_table(found, console)
     when = datetime.now(UTC)
     console.print(f"{when:%Y-%m-%d}: {facts}")

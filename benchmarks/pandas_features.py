@@ -95,7 +95,7 @@ def _orders(lines: pd.DataFrame) -> pd.DataFrame:
         distinct = lines.loc[lines[column] >= 0, ["customer", "transaction_id", column]].drop_duplicates()
         orders[name] = distinct.groupby(["customer", "transaction_id"]).size()
     orders = orders.reset_index()
-    orders["weekday"], orders["hour"] = orders["event_time"].dt.weekday, orders["event_time"].dt.hour
+    orders["weekday"], orders["hour"] = orders["event_time"].dt.day_of_week, orders["event_time"].dt.hour
     return orders
 
 

@@ -43,9 +43,9 @@ def main() -> None:
     try:
         app()
     except ForesightError as error:
-        problems.print(f"[bold red]error[/] {_plain(error.what)}", highlight=False)
-        problems.print(f"[dim]where[/] {_plain(error.where)}", highlight=False)
-        problems.print(f"[dim]fix  [/] {_plain(error.fix)}", highlight=False)
+        problems.print(f"[bold red]error[/] {_plain(error.what)}", highlight=False, soft_wrap=True)
+        problems.print(f"[dim]where[/] {_plain(error.where)}", highlight=False, soft_wrap=True)
+        problems.print(f"[dim]fix  [/] {_plain(error.fix)}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         problems.print("stopped")

@@ -22,7 +22,7 @@ from kernel.errors import UsageError
 from kernel.model_registry import ModelRegistry
 from kernel.settings import Settings, load_settings
 from serving.answers import AnswerContext
-from serving.batch import score_all, write_scores
+from serving.batch import score_all, write_scores, writer_of
 from serving.insights import Insight
 from serving.runtime import Runtime, load_scorer, open_runtime_on
 from training.backtest import BacktestResult, Trainer, backtest
@@ -117,7 +117,12 @@ class Project:
     def write_scores(
         self, path: Path, *, as_of: Moment, advance: Callable[[int], None] = lambda rows: None
     ) -> pa.Table:
-        """Score every customer into a Parquet or CSV file."""
+        """Score every customer into a Parquet or CSV file.
+
+        Raises:
+            UsageError: another file type, or a folder that does not exist; nothing was published then.
+        """
+        writer_of(path)
         return write_scores(self.runtime(as_of=as_of), path, advance)
 
     def insight(self, customer_id: str, *, as_of: Moment) -> tuple[Insight, AnswerContext]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from foresight.project import Project
 from kernel.clock import utc_now
-from kernel.errors import NotEnoughDataError, UsageError
+from kernel.errors import NotEnoughDataError, UsageError, did_you_mean
+from kernel.settings import Settings
 from training.backtest import BacktestResult
-from training.evaluation.report import render_report
+from training.evaluation.report import PublishedFigure, render_report
 from training.splits import training_cutoffs
 
 _MOST_DATES = 4
@@ -40,6 +41,30 @@ def default_dates(project: Project) -> list[datetime]:
     return dates[::-1]
 
 
+def _published(settings: Settings, results: Sequence[BacktestResult]) -> list[PublishedFigure]:
+    """Our figures beside the published ones of the same dates.
+
+    Raises:
+        UsageError: a metric that the back-test does not have.
+    """
+    by_date = {result.as_of.date(): result for result in results}
+    figures: list[PublishedFigure] = []
+    for one in settings.published:
+        result = by_date.get(one.as_of)
+        if result is None:
+            continue
+        ours = result.churn["model"] if one.model == "churn" else result.value["two_part"]
+        if one.metric not in ours:
+            raise UsageError(
+                f"'{one.metric}' is no figure of the {one.model} back-test.",
+                where=f"{settings.file}: published",
+                fix=did_you_mean(one.metric, ours),
+            )
+        name = f"{one.model.capitalize()} {one.metric.replace('_', ' ')}, {one.as_of:%-d %b %Y}"
+        figures.append(PublishedFigure(name, one.source, ours[one.metric], one.value))
+    return figures
+
+
 def write_report(project: Project, results: Sequence[BacktestResult], path: Path) -> None:
     """Write the page.
 
@@ -56,5 +81,6 @@ def write_report(project: Project, results: Sequence[BacktestResult], path: Path
         models={kind: str(version) for kind, version in names.items() if version is not None},
         as_of=max(result.as_of for result in results),
         made_at=utc_now(),
+        published=_published(project.settings, results),
     )
     path.write_text(page, encoding="utf-8")

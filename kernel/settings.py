@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import tomllib
+from datetime import date
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -141,6 +142,16 @@ class StateSettings(Section):
     url: str | None = None
 
 
+class PublishedSetting(Section):
+    """A figure that others reached with the same cohort and label; the report shows ours beside it."""
+
+    as_of: date
+    model: Literal["churn", "value"]
+    metric: str
+    value: float
+    source: str
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -155,6 +166,7 @@ class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings = StateSettings()
+    published: tuple[PublishedSetting, ...] = ()
 
     @field_validator("tables", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from serving.insights import Insight
 from serving.runtime import Runtime
 
 CHUNK = 5000
+Writer = Callable[[pa.Table, Path], None]
 _MOMENT = pa.timestamp("us", tz="UTC")
 _REASON = pa.struct(
     {"code": pa.string(), "text": pa.string(), "value": pa.float64(), "effect": pa.float64()}  # type: ignore[arg-type]
@@ -83,8 +84,8 @@ def to_table(insights: list[Insight], context: AnswerContext) -> pa.Table:
     return pa.Table.from_pylist([_row(insight, context) for insight in insights], schema=SCHEMA)
 
 
-def write_scores(runtime: Runtime, path: Path, advance: Callable[[int], None] = lambda rows: None) -> pa.Table:
-    """Score everybody and write ``.parquet`` or ``.csv`` (lists as JSON) by one rename.
+def writer_of(path: Path) -> Writer:
+    """How a scores file of this name is written.
 
     Raises:
         UsageError: another file type, or a folder that does not exist.
@@ -96,6 +97,16 @@ def write_scores(runtime: Runtime, path: Path, advance: Callable[[int], None] = 
         )
     if not path.parent.is_dir():
         raise UsageError(f"The folder '{path.parent}' does not exist.", where="--out", fix="Make it, or name another.")
+    return write
+
+
+def write_scores(runtime: Runtime, path: Path, advance: Callable[[int], None] = lambda rows: None) -> pa.Table:
+    """Score everybody and write ``.parquet`` or ``.csv`` (lists as JSON) by one rename.
+
+    Raises:
+        UsageError: another file type, or a folder that does not exist.
+    """
+    write = writer_of(path)
     table = pa.concat_tables([SCHEMA.empty_table(), *score_all(runtime, advance)])
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".scores-") as folder:
         unfinished = Path(folder) / path.name
@@ -123,4 +134,4 @@ def _write_csv(table: pa.Table, path: Path) -> None:
     frame.to_csv(path, index=False)
 
 
-_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {".parquet": _write_parquet, ".csv": _write_csv}
+_WRITERS: dict[str, Writer] = {".parquet": _write_parquet, ".csv": _write_csv}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersions:
-    """What answers, as ``name:version``; ``policy`` is the version of the rules that choose actions."""
+    """What answers, as ``name/version``; ``policy`` is the version of the rules that choose actions."""
 
     churn_model: str
     value_model: str

@@ -22,7 +22,8 @@ NO_CONSENT = "household_id % 70 = 1"  # of these, some who may not be profiled
 
 
 def slice_of_complete_journey(registry: Path, state: Path) -> str:
-    """The example's configuration over the slice, with folders of its own; campaigns keep all households."""
+    """The example's configuration over the slice, with folders of its own and half the cut-offs, so that training is
+    short; campaigns keep all households."""
     text = (EXAMPLE / "foresight.toml").read_text(encoding="utf-8")
     changes = {
         "(SELECT DISTINCT household_id FROM transactions) LEFT": (
@@ -32,6 +33,7 @@ def slice_of_complete_journey(registry: Path, state: Path) -> str:
             f'columns = {{ customer_id = "household_id", consent = "NOT ({NO_CONSENT})" }}'
         ),
         'from = "transactions LEFT JOIN': f'from = "(SELECT * FROM transactions WHERE {SLICE}) LEFT JOIN',
+        "step_days = 14": "step_days = 28",
         'folder = "../../mlruns"': f'folder = "{registry}"',
         'folder = "../../.foresight"': f'folder = "{state}"',
     }

@@ -141,9 +141,14 @@ def test_decisions_of_batch_and_service(service: httpx.Client, trained: Trained)
     assert len({answer["chosen"] for answer in answered}) > 2, "the policy does not always choose the same"
     for insight, answer in zip(insights, answered, strict=True):
         made = insight.decision
-        expected = (None, None, None) if made is None else (made.decision_id, made.chosen, made.propensity)
-        assert (answer["decision_id"], answer["chosen"], answer["propensity"]) == expected
-        assert (answer["status"] == "no_consent") == (made is None)
+        assert made is not None
+        assert (answer["decision_id"], answer["chosen"], answer["propensity"]) == (
+            made.decision_id,
+            made.chosen,
+            made.propensity,
+        )
+        # Without consent the decision says that nothing was chosen.
+        assert (answer["chosen"] is None) == (answer["status"] == "no_consent")
 
 
 def test_actions_of_batch_file_and_service(answers: pd.DataFrame, trained: Trained) -> None:

@@ -12,7 +12,7 @@ from features.contract.tables import TABLES
 from features.definitions import feature_set
 from features.engine.definition import Feature, FeatureSet, Unit, View
 from features.reference import reference_page
-from kernel.settings import Settings, SourceSettings, TableSettings
+from kernel.settings import PublishedSetting, Settings, SourceSettings, TableSettings
 from serving.batch import SCHEMA
 from serving.decisioning.action import Action, Cost, Lever, Outcome, Prior, Value
 from serving.http import paths, problems
@@ -78,7 +78,10 @@ def test_the_configuration_page_has_every_key_of_a_section(section: str) -> None
     assert documented(page("configuration.md"), section) == set(keys_of(sections()[section]))
 
 
-@pytest.mark.parametrize(("place", "model"), [("sources.NAME", SourceSettings), ("tables.NAME", TableSettings)])
+@pytest.mark.parametrize(
+    ("place", "model"),
+    [("sources.NAME", SourceSettings), ("tables.NAME", TableSettings), ("published", PublishedSetting)],
+)
 def test_the_configuration_page_has_every_key_of_a_table(place: str, model: type[BaseModel]) -> None:
     assert documented(page("configuration.md"), place) == set(keys_of(model))
 

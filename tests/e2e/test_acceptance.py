@@ -1,0 +1,86 @@
+"""The promises on real data: trained on what was known at each date, judged by what came after.
+
+Models and settings were chosen on Complete Journey cut-offs before 2017-08-01; these dates only judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from foresight.project import Project
+from training.backtest import BacktestResult
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DATES = ("2017-08-01", "2017-09-01", "2017-10-01", "2017-11-01")
+
+
+@pytest.fixture(scope="module")
+def complete_journey() -> Iterator[list[BacktestResult]]:
+    project = Project.open(EXAMPLES / "complete_journey")
+    with project.profiles:
+        yield [project.backtest(as_of=date) for date in DATES]
+
+
+def test_churn_is_ranked_better_than_a_plain_model_does(complete_journey: list[BacktestResult]) -> None:
+    assert mean(result.churn["model"]["auc"] for result in complete_journey) >= 0.862
+
+
+def test_churn_is_ranked_far_better_than_by_recency(complete_journey: list[BacktestResult]) -> None:
+    ahead = [result.churn["model"]["auc"] - result.churn["recency_rule"]["auc"] for result in complete_journey]
+    assert min(ahead) >= 0.08
+
+
+def test_churn_probabilities_come_true(complete_journey: list[BacktestResult]) -> None:
+    assert max(result.churn["model"]["ece"] for result in complete_journey) <= 0.02
+
+
+def test_spend_is_closer_than_a_plain_models(complete_journey: list[BacktestResult]) -> None:
+    assert mean(result.value["two_part"]["mae"] for result in complete_journey) <= 120
+    assert mean(result.value["two_part"]["spearman"] for result in complete_journey) >= 0.81
+
+
+def test_the_cohort_is_the_published_one(complete_journey: list[BacktestResult]) -> None:
+    rates = [round(result.churn["model"]["base_rate"], 3) for result in complete_journey]
+    assert rates == pytest.approx([0.061, 0.064, 0.058, 0.052], abs=0.001)
+    assert complete_journey[-1].customers == pytest.approx(2212, abs=15)
+
+
+def test_spend_intervals_cover_what_they_say(complete_journey: list[BacktestResult]) -> None:
+    assert mean(result.interval_coverage for result in complete_journey) == pytest.approx(0.90, abs=0.04)
+
+
+@pytest.fixture(scope="module")
+def online_retail() -> Iterator[Project]:
+    config = EXAMPLES / "online_retail"
+    if not (config / "../../../shared/data/online_retail/online_retail.parquet").exists():
+        pytest.skip("Online Retail is not in the repository; its example reads a file beside it")
+    project = Project.open(config)
+    with project.profiles:
+        yield project
+
+
+def test_lines_without_customer_are_counted(online_retail: Project) -> None:
+    (finding,) = [one for one in online_retail.findings if one.code == "D101"]
+    assert finding.actual == "135,080 of 541,909 rows (24.9%)"
+
+
+def test_returns_reduce_spend(online_retail: Project) -> None:
+    features = online_retail.features(as_of="2011-09-09")
+    returned = features[features["returned_share"] > 0]
+    assert len(returned) > 500
+    lines = online_retail.profiles.connection.cursor().execute(
+        "SELECT customer_id, sum(amount)::DOUBLE FROM transactions WHERE event_time < '2011-09-09' GROUP BY 1"
+    )
+    net = dict(lines.fetchall())
+    assert returned["net_spend"].to_dict() == pytest.approx({customer: net[customer] for customer in returned.index})
+
+
+def test_online_retail_is_ranked_better_than_a_plain_model_does(online_retail: Project) -> None:
+    result = online_retail.backtest(as_of="2011-09-09")
+    assert result.churn["model"]["auc"] >= 0.727
+    assert result.churn["model"]["auc"] >= result.churn["recency_rule"]["auc"] + 0.05
+    assert result.value["two_part"]["mae"] <= result.value["carry_forward"]["mae"]
