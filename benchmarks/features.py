@@ -38,18 +38,13 @@ def figures(bench: Bench, *, copies: tuple[int, ...] = (1, 4), repetitions: int 
 
 
 def _seconds(folder: Path, times: int, repetitions: int) -> Iterator[Figure]:
-    frames = read_frames(folder)
+    frames, moment = read_frames(folder), naive(AS_OF)
     coded = with_codes(frames)
     with loaded(load_settings(folder)) as profiles:
-        ours, text, codes = medians(
-            [
-                lambda: _ours(profiles),
-                lambda: pandas_features(with_codes(frames), naive(AS_OF)),
-                lambda: pandas_features(coded, naive(AS_OF)),
-            ],
-            repetitions,
-        )
-        check_equal(_ours(profiles), pandas_features(coded, naive(AS_OF)))
+        runs = [lambda: _ours(profiles), lambda: pandas_features(coded, moment), lambda: with_codes(frames)]
+        check_equal(_ours(profiles), pandas_features(coded, moment))
+        ours, codes, coding = medians(runs, repetitions)
+    text = coding + codes
     what, checked = f"88 features, {_size(times)}", "all 88 columns equal within 1e-9"
     yield Figure("features", what, "pandas from the same text ids", ours, text, "s", note=checked)
     yield Figure("features", what, "pandas, ids already integer codes", ours, codes, "s", note=checked)

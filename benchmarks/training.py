@@ -29,7 +29,7 @@ def cdnow_summary() -> pd.DataFrame:
     names = ["customer", "day", "discs", "dollars"]
     rows = pd.read_csv(datasets_folder() / "CDNOW_master.txt", sep=r"\s+", skiprows=1, header=None, names=names)
     rows["day"] = pd.to_datetime(rows["day"].astype(str), format="%Y%m%d")
-    days = rows[rows["dollars"] > 0].drop_duplicates(["customer", "day"]).groupby("customer")["day"]
+    days = rows.drop_duplicates(["customer", "day"]).groupby("customer")["day"]
     first, last = days.min(), days.max()
     end = rows["day"].max()
     return pd.DataFrame(

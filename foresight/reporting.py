@@ -25,8 +25,8 @@ def default_dates(project: Project) -> list[datetime]:
         NotEnoughDataError: there is none.
     """
     trainer = project.trainer
-    first, _ = project.profiles.span()
     newest = project.default_as_of() - timedelta(days=trainer.window.length_days)
+    first, _ = project.profiles.span(newest)
     start = first.replace(tzinfo=newest.tzinfo)
     dates: list[datetime] = []
     while len(dates) < _MOST_DATES:

@@ -1,4 +1,4 @@
-"""What the service accepts and answers, as types; field names are those of the batch file (docs/reference/scores.md)."""
+"""What the service accepts and answers; field names are those of the batch file (docs/reference/scores.md)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Trainer:
         Raises:
             NotEnoughDataError: the history is too short for two cut-offs.
         """
-        first, _ = self.builder.profiles.span()
+        first, _ = self.builder.profiles.span(as_of)
         known = training_cutoffs(first.replace(tzinfo=as_of.tzinfo), as_of, self.window, self.settings.training)
         return self.builder.training_set(known, as_of).at_most(self.settings.training.max_rows)
 

@@ -14,9 +14,9 @@ from features.contract import mapping
 from features.contract.casts import Cast, typed
 from features.contract.findings import Finding, State
 from features.contract.sources import SCHEMA, close_sources, open_sources, quoted, without_values
-from features.contract.tables import CUSTOMERS, TABLES, Column, Kind, SemanticTable
+from features.contract.tables import CUSTOMERS, TABLES, TRANSACTIONS, Column, Kind, SemanticTable
 from kernel.clock import iso, parse_as_of
-from kernel.errors import DataError, UsageError, did_you_mean
+from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
 from kernel.settings import Settings
 
 
@@ -43,10 +43,21 @@ class Profiles:
         """Number of rows of a semantic table."""
         return int(self._value(f"SELECT count(*) FROM {quoted(table)}"))
 
-    def span(self) -> tuple[datetime, datetime]:
-        """First and last ``event_time`` (UTC, naive) of the transactions."""
-        row = self.connection.cursor().execute("SELECT min(event_time), max(event_time) FROM transactions").fetchone()
-        assert row is not None
+    def span(self, known_at: datetime | None = None) -> tuple[datetime, datetime]:
+        """First and last ``event_time`` (UTC, naive) of the transactions, or of those known at a moment.
+
+        Raises:
+            NotEnoughDataError: no transaction was known then.
+        """
+        known, parameters = ("", {}) if known_at is None else (_known(TRANSACTIONS), {"known_at": _naive(known_at)})
+        sql = f"SELECT min(event_time), max(event_time) FROM transactions {known}"
+        row = self.connection.cursor().execute(sql, parameters).fetchone()
+        if row is None or row[0] is None:
+            raise NotEnoughDataError(
+                "No transaction was known then." if known_at else "There is no transaction.",
+                where="transactions",
+                fix="Name a later date, or bring older transactions.",
+            )
         return row[0], row[1]
 
     def without_consent(self) -> frozenset[str]:

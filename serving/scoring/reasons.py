@@ -67,7 +67,8 @@ def _value(found: float | str | None) -> float | str | None:
 def in_words(column: FeatureColumn, value: float | str | None, currency: str) -> str:
     """A feature's value as a phrase with its unit, beside the median of the training population."""
     if value is None:
-        return f"not known: {column.phrase}"
+        # A mean or a share needs rows to be taken from: there were none in its window.
+        return f"nothing to measure: {column.phrase}"
     if isinstance(value, str):
         return f"{column.phrase}: {value}"
     text = f"{_written(value, column.unit, currency)} {column.phrase}"
