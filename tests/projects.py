@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
 from features.contract.profiles import Profiles, load_profiles
+from kernel.errors import ForesightError
 from kernel.settings import Settings, load_settings
 
 HEAD = """
@@ -57,3 +60,18 @@ class TinyProject:
 
     def profiles(self, tables: str = TABLES, timezone: str = "UTC", now: datetime | None = None) -> Profiles:
         return load_profiles(self.settings(tables, timezone), now=now)
+
+
+def rows(profiles: Profiles, sql: str) -> list[tuple[Any, ...]]:
+    return profiles.connection.cursor().execute(sql).fetchall()
+
+
+def refusal(project: TinyProject, kind: type[ForesightError], tables: str = TABLES) -> ForesightError:
+    with pytest.raises(kind) as caught:
+        project.profiles(tables)
+    assert type(caught.value) is kind
+    return caught.value
+
+
+def place(error: ForesightError) -> str:
+    return error.where.rpartition("foresight.toml: ")[2]

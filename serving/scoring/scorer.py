@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -53,9 +54,13 @@ class Scores:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @cached_property
+    def _values(self) -> Floats:
+        return self.numbers.to_numpy()  # once: a row of a frame costs more than its whole score
+
     def score(self, row: int) -> Score:
         """One customer's score."""
-        given = dict(zip(NUMBERS, map(_number, self.numbers.iloc[row].to_numpy()), strict=True))
+        given = dict(zip(NUMBERS, map(_number, self._values[row]), strict=True))
         return Score(
             customer_id=self.numbers.index[row],
             as_of=self.as_of,

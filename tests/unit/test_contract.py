@@ -9,33 +9,16 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-import psycopg
 import pytest
 
 from features.contract.findings import State
 from features.contract.profiles import Profiles, load_profiles, profiles_from_frames
-from kernel.errors import DataError, ForesightError, UsageError
-from tests.postgres import PASSWORD
-from tests.projects import SALES, TABLES, TinyProject
-
-
-def rows(profiles: Profiles, sql: str) -> list[tuple[Any, ...]]:
-    return profiles.connection.cursor().execute(sql).fetchall()
+from kernel.errors import DataError, UsageError
+from tests.projects import SALES, TABLES, TinyProject, place, refusal, rows
 
 
 def codes(profiles: Profiles) -> list[tuple[str, str, str, str]]:
     return [(found.code, found.table, found.column, found.actual) for found in profiles.findings]
-
-
-def refusal(project: TinyProject, kind: type[ForesightError], tables: str = TABLES) -> ForesightError:
-    with pytest.raises(kind) as caught:
-        project.profiles(tables)
-    assert type(caught.value) is kind
-    return caught.value
-
-
-def place(error: ForesightError) -> str:
-    return error.where.rpartition("foresight.toml: ")[2]
 
 
 # What is read
@@ -522,71 +505,6 @@ def test_a_request_with_a_line_twice() -> None:
     frame = pd.DataFrame(SALE | {"line_id": ["1"]})
     with pytest.raises(DataError, match=r"2 of 2 rows share their key \(transaction_id, line_id\)"):
         profiles_from_frames({"transactions": pd.concat([frame, frame])}, {}, "UTC")
-
-
-# PostgreSQL
-
-
-def from_postgres(project: TinyProject, url: str, table: str = "crm.sales") -> str:
-    return TABLES.replace('"sales.csv"', f'{{ postgres = "{url}", table = "{table}" }}')
-
-
-@pytest.fixture
-def sales_table(postgres_url: str) -> str:
-    with psycopg.connect(postgres_url) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS crm CASCADE")
-        connection.execute("CREATE SCHEMA crm")
-        # Settings in which a careless reader takes 5 January for 1 May.
-        connection.execute("ALTER DATABASE postgres SET DateStyle TO 'SQL, DMY'")
-        connection.execute("ALTER DATABASE postgres SET TimeZone TO 'Asia/Kolkata'")
-        connection.execute(
-            "CREATE TABLE crm.sales (id text, receipt numeric(20,0), at timestamptz, local timestamp, "
-            "paid numeric(12,2), note text, store integer, kind varchar(9))"
-        )
-        connection.execute(
-            "INSERT INTO crm.sales VALUES "
-            "('anna', 12345678901234567890, '2024-01-05 10:00+01', '2024-01-05 10:00', 12.50, 'a, \"b\"\nc', 7, ''),"
-            "('bert', 12345678901234567891, '2024-01-06 00:00+00', '2024-07-06 00:00', -3.10, NULL, NULL, 'x')"
-        )
-    return postgres_url
-
-
-def test_a_postgresql_table(project: TinyProject, sales_table: str) -> None:
-    mapped = 'paid", product_id = "note", channel = "store", category = "kind" }'
-    tables = from_postgres(project, sales_table).replace('paid" }', mapped)
-    profiles = project.profiles(tables, "Europe/Paris")
-    selected = "customer_id, transaction_id, event_time, amount, product_id, channel, category"
-    assert rows(profiles, f"SELECT {selected} FROM transactions ORDER BY 1") == [
-        ("anna", "12345678901234567890", datetime(2024, 1, 5, 9), Decimal("12.50"), 'a, "b"\nc', "7", None),
-        ("bert", "12345678901234567891", datetime(2024, 1, 6), Decimal("-3.10"), None, None, "x"),
-    ]
-
-
-def test_a_postgresql_timestamp_without_zone_is_local_time(project: TinyProject, sales_table: str) -> None:
-    tables = from_postgres(project, sales_table).replace('event_time = "at"', 'event_time = "local"')
-    profiles = project.profiles(tables, "Europe/Paris")
-    assert rows(profiles, "SELECT event_time FROM transactions ORDER BY customer_id") == [
-        (datetime(2024, 1, 5, 9),),
-        (datetime(2024, 7, 5, 22),),
-    ]
-
-
-def test_a_postgresql_table_that_is_not_there(project: TinyProject, sales_table: str) -> None:
-    error = refusal(project, UsageError, from_postgres(project, sales_table, "crm.sale"))
-    assert error.what == "PostgreSQL did not answer with table 'crm.sale' (UndefinedTable)."
-    assert place(error) == "sources.sales"
-
-
-def test_a_wrong_password_is_not_repeated(project: TinyProject, sales_table: str) -> None:
-    error = refusal(project, UsageError, from_postgres(project, sales_table.replace(PASSWORD, "battery-staple")))
-    assert error.what == "PostgreSQL did not answer with table 'crm.sales' (OperationalError)."
-    assert "battery-staple" not in f"{error} {error.__cause__}"
-
-
-def test_a_server_that_is_not_there_is_a_usage_error(project: TinyProject) -> None:
-    error = refusal(project, UsageError, from_postgres(project, "postgresql://owner:secret@127.0.0.1:1/shop"))
-    assert error.what == "PostgreSQL did not answer with table 'crm.sales' (OperationalError)."
-    assert "secret" not in str(error)
 
 
 def test_load_profiles_is_given_the_settings_and_reads_no_clock(project: TinyProject) -> None:
