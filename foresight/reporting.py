@@ -16,6 +16,14 @@ from training.splits import training_cutoffs
 
 _MOST_DATES = 4
 _APART = timedelta(days=30)
+_FIGURES = {
+    "auc": "AUC",
+    "ece": "calibration error",
+    "mae": "mean absolute error",
+    "spearman": "rank correlation",
+    "gini": "normalised Gini",
+    "total_ratio": "total expected over actual",
+}
 
 
 def default_dates(project: Project) -> list[datetime]:
@@ -41,7 +49,7 @@ def default_dates(project: Project) -> list[datetime]:
     return dates[::-1]
 
 
-def _published(settings: Settings, results: Sequence[BacktestResult]) -> list[PublishedFigure]:
+def published_figures(settings: Settings, results: Sequence[BacktestResult]) -> list[PublishedFigure]:
     """Our figures beside the published ones of the same dates.
 
     Raises:
@@ -60,8 +68,10 @@ def _published(settings: Settings, results: Sequence[BacktestResult]) -> list[Pu
                 where=f"{settings.file}: published",
                 fix=did_you_mean(one.metric, ours),
             )
-        name = f"{one.model.capitalize()} {one.metric.replace('_', ' ')}, {one.as_of:%-d %b %Y}"
-        figures.append(PublishedFigure(name, one.source, ours[one.metric], one.value))
+        words = _FIGURES.get(one.metric, one.metric.replace("_", " "))
+        name = f"{one.model.capitalize()}, {words}, {one.as_of.day} {one.as_of:%b %Y}"
+        unit = settings.project.currency if one.metric == "mae" else ""
+        figures.append(PublishedFigure(name, one.source, ours[one.metric], one.value, unit))
     return figures
 
 
@@ -81,6 +91,6 @@ def write_report(project: Project, results: Sequence[BacktestResult], path: Path
         models={kind: str(version) for kind, version in names.items() if version is not None},
         as_of=max(result.as_of for result in results),
         made_at=utc_now(),
-        published=_published(project.settings, results),
+        published=published_figures(project.settings, results),
     )
     path.write_text(page, encoding="utf-8")
