@@ -75,3 +75,7 @@ def refusal(project: TinyProject, kind: type[ForesightError], tables: str = TABL
 
 def place(error: ForesightError) -> str:
     return error.where.rpartition("foresight.toml: ")[2]
+
+
+def codes(profiles: Profiles) -> list[tuple[str, str, str, str]]:
+    return [(found.code, found.table, found.column, found.actual) for found in profiles.findings]
