@@ -1,16 +1,21 @@
-"""From definitions to one query: a row per customer, a column per feature."""
+"""From definitions to one query: a row per customer, a column per feature.
+
+The aggregates that features name are collected first, each once, one GROUP BY for all windows of a view; then every
+feature is plain arithmetic over them. ``features/engine/windows.py`` puts the window into each aggregate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 import ibis
 from ibis.common.exceptions import IbisTypeError
 
 from features.engine.definition import Feature, FeatureSet, Rows, Value, View
 from features.engine.scope import scoped_tables
-from features.engine.views import view_rows
+from features.engine.windows import Aggregates
+
+_PLAIN = (View.CUSTOMERS, View.FEATURES)
 
 
 def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
@@ -19,22 +24,27 @@ def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
     Numbers are float64 (NULL where unknown), words are strings. The expression holds no moment in time; the scope
     does, so that one compilation serves every ``as_of``.
     """
-    transactions, activities, customers = scoped_tables(attributes)
-    wide = customers
-    keys: list[str] = []
-    for (view, window), group in _grouped(features).items():
-        rows = view_rows(view, window, transactions, activities)
-        key = f"customer_of_{len(keys)}"
-        aggregated = rows.group_by("customer_id").agg(**{feature.name: feature.expression(rows) for feature in group})
-        wide = wide.left_join(aggregated.rename({key: "customer_id"}), [("customer_id", key)])
+    scoped = scoped_tables(attributes)
+    aggregates = Aggregates(scoped)
+    parts = {f.name: aggregates.put(f) for f in features if f.view not in _PLAIN}
+    wide, keys = scoped.customers, []
+    for name, block in aggregates.blocks():
+        key = f"{name}__customer"
+        wide = wide.left_join(block.rename({key: "customer_id"}), [("customer_id", key)])
         keys.append(key)
     wide = wide.drop(*keys)
-    # The statement is kept short, one level for all features that need no other: planning it is what a request costs.
-    wide = wide.mutate(**{f.name: _known(f, wide) for f in features if f.view is not View.FEATURES})
+    # The statement is kept short, one level for all features that need no other: planning it has its price.
+    wide = wide.mutate(
+        **{
+            f.name: _known(f, f.expression(wide) if f.view is View.CUSTOMERS else aggregates.value(parts[f.name], wide))
+            for f in features
+            if f.view is not View.FEATURES
+        }
+    )
     derived = [feature for feature in features if feature.view is View.FEATURES]
     while derived:
         ready = [feature for feature in derived if _can_see(feature, wide)] or derived[:1]
-        wide = wide.mutate(**{feature.name: _known(feature, wide) for feature in ready})
+        wide = wide.mutate(**{feature.name: _known(feature, feature.expression(wide)) for feature in ready})
         derived = [feature for feature in derived if feature not in ready]
     return wide.select("customer_id", *features.names)
 
@@ -45,17 +55,6 @@ def compiled(features: FeatureSet, attributes: tuple[tuple[str, str], ...], dial
     return str(ibis.to_sql(feature_table(features, dict(attributes)), dialect=dialect))
 
 
-def _grouped(features: Iterable[Feature]) -> dict[tuple[View, int | None], list[Feature]]:
-    def put(
-        groups: dict[tuple[View, int | None], list[Feature]], feature: Feature
-    ) -> dict[tuple[View, int | None], list[Feature]]:
-        groups.setdefault((feature.view, feature.window_days), []).append(feature)
-        return groups
-
-    rows = (feature for feature in features if feature.view not in (View.CUSTOMERS, View.FEATURES))
-    return reduce(put, rows, {})
-
-
 def _can_see(feature: Feature, wide: Rows) -> bool:
     try:
         feature.expression(wide)
@@ -64,9 +63,7 @@ def _can_see(feature: Feature, wide: Rows) -> bool:
     return True
 
 
-def _known(feature: Feature, wide: Rows) -> Value:
-    aggregated = feature.view not in (View.CUSTOMERS, View.FEATURES)
-    value = wide[feature.name] if aggregated else feature.expression(wide)
+def _known(feature: Feature, value: Value) -> Value:
     if feature.is_word:
         return value
     # A division by zero gives NaN or infinity on one engine and NULL on another: both mean "not known".

@@ -5,15 +5,17 @@ Everything above sees only the views ``scoped_*``. They have no ``event_time``: 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
 import ibis
-import ibis.expr.types as ir
 
 from features.contract.profiles import Profiles
 from features.contract.sources import quoted
+from features.engine.definition import Rows
+from features.engine.events import SCHEMA
 from kernel.clock import parse_as_of
 
 _TIME = {"days_ago": "float64", "day_ago": "int64"}
@@ -31,48 +33,65 @@ TRANSACTION_SCHEMA = {
     **_TIME,
 }
 ACTIVITY_SCHEMA = {"customer_id": "string", "kind": "string", "value": "float64", "detail": "string", **_TIME}
+SCHEMAS = {"transactions": TRANSACTION_SCHEMA, "activities": ACTIVITY_SCHEMA}
+"""Semantic table of events -> the columns of its scoped twin."""
+_EPOCH = date(1970, 1, 1)
 
 
-def scoped_tables(attributes: dict[str, str]) -> tuple[ir.Table, ir.Table, ir.Table]:
-    """The unbound Ibis tables (transactions, activities, customers) that :func:`apply_scope` makes real."""
+class ScopedTables(NamedTuple):
+    """The unbound Ibis tables that :func:`apply_scope` makes real. ``customer_id`` may be a number that stands for it."""
+
+    lines: Rows
+    activities: Rows
+    customers: Rows
+
+
+def scoped_tables(attributes: dict[str, str]) -> ScopedTables:
+    """What definitions are written over."""
     customers = {"customer_id": "string", "created_days_ago": "float64", **attributes}
-    return (
+    return ScopedTables(
         ibis.table(TRANSACTION_SCHEMA, name="scoped_transactions"),
         ibis.table(ACTIVITY_SCHEMA, name="scoped_activities"),
         ibis.table(customers, name="scoped_customers"),
     )
 
 
-def apply_scope(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime) -> None:
+def last_day(as_of: datetime, timezone: str) -> int:
+    """The last local day of which something can be known, as days since 1970: ``as_of`` itself is exclusive."""
+    local = (parse_as_of(as_of) - timedelta(microseconds=1)).astimezone(ZoneInfo(timezone))
+    return (local.date() - _EPOCH).days
+
+
+def apply_scope(
+    cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, customers: range | None = None
+) -> None:
     """Define the temporary views ``scoped_*`` of this cursor: rows with event_time < as_of and ingested_at <= as_of.
 
-    A naive ``as_of`` is UTC.
+    Args:
+        as_of: UTC where naive.
+        customers: only these, by their numbers; None for all.
     """
     moment = _literal(as_of)
-    known = f"event_time < {moment} AND ingested_at <= {moment}"
-    # The last local day of which something can be known: as_of itself is exclusive.
-    zone = ZoneInfo(profiles.timezone)
-    last_day = (parse_as_of(as_of) - timedelta(microseconds=1)).astimezone(zone).date()
-    utc = profiles.timezone == "UTC"
-    local = "event_time" if utc else f"timezone('{profiles.timezone}', timezone('UTC', event_time))"
+    among = "" if customers is None else f" AND customer >= {customers.start} AND customer < {customers.stop}"
+    known = f"event_time < {moment} AND ingested_at <= {moment}{among}"
     time = (
         f"(epoch_us({moment}) - epoch_us(event_time)) / 86400000000.0 AS days_ago, "
-        f"date_diff('day', CAST({local} AS DATE), DATE '{last_day}') AS day_ago"
+        f"{last_day(as_of, profiles.timezone)} - day AS day_ago"
     )
     cursor.execute(
-        "CREATE OR REPLACE TEMP VIEW scoped_transactions AS SELECT customer_id, transaction_id, amount, discount, "
-        f"quantity, product_id, category, channel, isodow({local}) - 1 AS weekday, hour({local}) AS hour, {time} "
-        f"FROM transactions WHERE {known}"
+        "CREATE OR REPLACE TEMP VIEW scoped_transactions AS SELECT customer AS customer_id, transaction_id, amount, "
+        "discount, quantity, product_id, category, channel, CAST(weekday AS BIGINT) AS weekday, "
+        f"CAST(hour AS BIGINT) AS hour, {time} FROM {SCHEMA}.transactions WHERE {known}"
     )
     cursor.execute(
-        f"CREATE OR REPLACE TEMP VIEW scoped_activities AS SELECT customer_id, kind, value, detail, {time} "
-        f"FROM activities WHERE {known}"
+        "CREATE OR REPLACE TEMP VIEW scoped_activities AS SELECT customer AS customer_id, kind, value, detail, "
+        f"{time} FROM {SCHEMA}.activities WHERE {known}"
     )
     attributes = "".join(f", {quoted(name)}" for name in profiles.attributes)
     cursor.execute(
-        "CREATE OR REPLACE TEMP VIEW scoped_customers AS SELECT customer_id, "
+        "CREATE OR REPLACE TEMP VIEW scoped_customers AS SELECT customer AS customer_id, "
         f"(epoch_us({moment}) - epoch_us(created_at)) / 86400000000.0 AS created_days_ago{attributes} "
-        f"FROM customers WHERE created_at IS NULL OR created_at < {moment}"
+        f"FROM {SCHEMA}.customers WHERE (created_at IS NULL OR created_at < {moment}){among}"
     )
 
 

@@ -1,23 +1,26 @@
-"""The rows that features aggregate, each built from scoped rows within one window."""
+"""The rows that features aggregate, built from scoped rows."""
 
 from __future__ import annotations
 
 import ibis
 
 from features.engine.definition import Rows, View
+from features.engine.scope import ScopedTables
+
+GROUPED = frozenset({View.CATEGORIES})
+"""Views that group lines of all ages into one row: their windows choose lines before, not rows after."""
 
 
-def view_rows(view: View, window_days: int | None, transactions: Rows, activities: Rows) -> Rows:
-    """The rows of a view within a window; every row has a ``customer_id``.
+def view_rows(view: View, window_days: int | None, scoped: ScopedTables) -> Rows:
+    """The rows of a view; every row has a ``customer_id``, and ``days_ago`` unless the view is GROUPED.
 
     Args:
         view: which rows; CUSTOMERS and FEATURES are no rows and are refused with a KeyError.
-        window_days: rows at most this many days old, None for all.
-        transactions: scoped order lines.
-        activities: scoped activities.
+        window_days: for a GROUPED view: of lines at most this many days old, None for all.
+        scoped: what is known.
     """
-    source = activities if view is View.ACTIVITIES else transactions
-    if window_days is not None:
+    source = scoped.activities if view is View.ACTIVITIES else scoped.lines
+    if view in GROUPED and window_days is not None:
         source = source.filter(source.days_ago <= window_days)
     return _BUILDERS[view](source)
 

@@ -1,0 +1,127 @@
+"""The window of a feature, put into every aggregate of its expression, so that one GROUP BY serves all windows.
+
+A row of a view lies in a window of ``w`` days when its own ``days_ago`` is at most ``w``. What a definition writes as
+``orders.amount.sum()`` with a window of 30 days becomes ``sum(amount) where days_ago <= 30``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import ibis.expr.operations as ops
+
+from features.engine.definition import Feature, Rows, Value, View
+from features.engine.scope import ScopedTables
+from features.engine.views import GROUPED, view_rows
+
+# Views whose rows are many: their distinct counts come from one row per value (see _Block.distinct).
+_MANY = frozenset({View.LINES, View.ACTIVITIES})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A feature's expression, with its aggregates taken out.
+
+    Attributes:
+        expression: as the definition wrote it, over the view's rows.
+        columns: each aggregate of it -> the column that holds it.
+        distinct: those columns that count values: no row means 0.
+        rows: the column that counts the rows in the window; without any the feature is unknown.
+    """
+
+    expression: Value
+    columns: dict[ops.Node, str]
+    distinct: frozenset[str]
+    rows: str
+
+
+@dataclass
+class _Block:
+    """One GROUP BY over the rows of a view."""
+
+    name: str
+    rows: Rows
+    columns: dict[ops.Node, str] = field(default_factory=dict)
+
+    def column(self, aggregate: ops.Node) -> str:
+        """The column of an aggregate; the same aggregate is computed once."""
+        return self.columns.setdefault(aggregate, f"{self.name}__{len(self.columns)}")
+
+    def table(self) -> Rows:
+        """One row per customer who has rows."""
+        named = {name: aggregate.to_expr() for aggregate, name in self.columns.items()}
+        return self.rows.group_by("customer_id").agg(**named)
+
+
+class Aggregates:
+    """The aggregates of many features, in as few groupings as there are kinds of rows."""
+
+    def __init__(self, scoped: ScopedTables) -> None:
+        self._scoped = scoped
+        self._blocks: dict[object, _Block] = {}
+
+    def put(self, feature: Feature) -> Part:
+        """Take the aggregates of a feature in.
+
+        Raises:
+            AttributeError: the expression names a column that its view does not have.
+        """
+        grouped = feature.view in GROUPED
+        key = (feature.view, feature.window_days if grouped else None)
+        block = self._block(
+            key, feature.view, lambda: view_rows(feature.view, feature.window_days, self._scoped)
+        )
+        expression = feature.expression(block.rows)
+        days = None if grouped else feature.window_days
+        columns: dict[ops.Node, str] = {}
+        distinct: set[str] = set()
+        for aggregate in expression.op().find(ops.Reduction, filter=ops.Value):
+            if isinstance(aggregate, ops.CountDistinct) and feature.view in _MANY:
+                values = self._values(key, block.rows, aggregate)
+                columns[aggregate] = values.column(_within(ops.CountStar(values.rows.op()), values.rows, days))
+                distinct.add(columns[aggregate])
+            else:
+                columns[aggregate] = block.column(_within(aggregate, block.rows, days))
+        rows = block.column(_within(ops.CountStar(block.rows.op()), block.rows, days))
+        return Part(expression, columns, frozenset(distinct), rows)
+
+    def value(self, part: Part, wide: Rows) -> Value:
+        """The feature's expression over the columns of its aggregates; NULL for a customer without rows."""
+        found = {
+            aggregate: (wide[name].fill_null(0) if name in part.distinct else wide[name]).op()
+            for aggregate, name in part.columns.items()
+        }
+        value: Value = part.expression.op().replace(found, filter=ops.Value).to_expr()
+        return (wide[part.rows] > 0).ifelse(value, None)
+
+    def blocks(self) -> Iterator[tuple[str, Rows]]:
+        """Name and table of every grouping: customer_id and the columns of its aggregates."""
+        for block in self._blocks.values():
+            if block.columns:
+                yield block.name, block.table()
+
+    def _values(self, key: object, rows: Rows, aggregate: ops.CountDistinct) -> _Block:
+        # A value is in the window when its newest row is: one row per value answers every window, where a distinct
+        # count per window would keep one set of values each.
+        def newest() -> Rows:
+            value = aggregate.arg.to_expr()
+            known = value.notnull() if aggregate.where is None else value.notnull() & aggregate.where.to_expr()
+            kept = rows.mutate(value=value).filter(known)
+            return kept.group_by("customer_id", "value").agg(days_ago=kept.days_ago.min())
+
+        return self._block((key, aggregate.arg, aggregate.where), "values", newest)
+
+    def _block(self, key: object, name: str, rows) -> _Block:  # type: ignore[no-untyped-def]
+        if key not in self._blocks:
+            self._blocks[key] = _Block(f"{name}{len(self._blocks)}", rows())
+        return self._blocks[key]
+
+
+def _within(aggregate: ops.Reduction, rows: Rows, days: int | None) -> ops.Reduction:
+    if days is None:
+        return aggregate
+    young = (rows.days_ago <= days).op()
+    arguments = dict(zip(aggregate.argnames, aggregate.args, strict=True))
+    own = arguments["where"]
+    return type(aggregate)(**{**arguments, "where": young if own is None else ops.And(young, own)})
