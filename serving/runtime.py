@@ -190,6 +190,7 @@ def _frames(profile: ProfileInput) -> dict[str, pd.DataFrame]:
         "customers": [customer.model_dump(exclude={"attributes"}) | customer.attributes],
         "transactions": [line.model_dump() for line in profile.transactions],
         "activities": [activity.model_dump() for activity in profile.activities],
+        "subscriptions": [version.model_dump() for version in profile.subscriptions],
     }
     frames = {name: pd.DataFrame(rows) for name, rows in tables.items() if rows}
     for frame in frames.values():

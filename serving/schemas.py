@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -22,6 +22,8 @@ Moment = Annotated[
     datetime, AfterValidator(_in_utc), Field(description="ISO 8601; a time without an offset is UTC", strict=False)
 ]
 Amount = Annotated[float, Field(ge=-1e13, le=1e13)]
+Day = Annotated[date, Field(description="ISO 8601", strict=False)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -51,6 +53,7 @@ class CustomerInput(Body):
     customer_id: Key
     created_at: Moment | None = None
     consent: bool = True
+    account_id: Key | None = None
     attributes: dict[Key, float | Word | None] = Field(default={}, max_length=200)
 
 
@@ -67,6 +70,8 @@ class TransactionInput(Body):
     product_id: Key | None = None
     category: Word | None = None
     channel: Word | None = None
+    currency: Currency | None = None
+    status: Word | None = None
 
 
 class ActivityInput(Body):
@@ -78,6 +83,21 @@ class ActivityInput(Body):
     kind: Key
     value: Amount | None = None
     detail: Word | None = None
+    sentiment: float | None = Field(default=None, ge=-1, le=1)
+
+
+class SubscriptionInput(Body):
+    """What a contract is from ``event_time`` on; a change is a further row with the same ``subscription_id``."""
+
+    subscription_id: Key
+    event_time: Moment
+    ingested_at: Moment | None = None
+    start_date: Day
+    end_date: Day | None = None
+    amount: Amount | None = None
+    recurrence_months: float | None = Field(default=None, gt=0, le=1200)
+    plan: Word | None = None
+    is_recurring: bool | None = None
 
 
 class ProfileInput(Body):
@@ -86,6 +106,7 @@ class ProfileInput(Body):
     customer: CustomerInput
     transactions: tuple[TransactionInput, ...] = ()
     activities: tuple[ActivityInput, ...] = ()
+    subscriptions: tuple[SubscriptionInput, ...] = ()
     as_of: Moment | None = None
 
 

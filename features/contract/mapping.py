@@ -59,16 +59,13 @@ class Mapping:
     def _expression(self, column: Column) -> str:
         sql = self.entry.columns.get(column.name)
         if sql is None:
-            if column.name == "consent":
-                return "CAST(TRUE AS BOOLEAN)"
-            if column.name == "ingested_at":
-                return self._expression(self.table.column("event_time"))
-            return f"CAST({column.default} AS {column.kind})"
+            return f"CAST({'TRUE' if column.name == 'consent' else self._default(column)} AS {column.kind})"
         value = self._typed(column, sql)
-        if column.name == "ingested_at":
-            return f"coalesce({value}, {self._expression(self.table.column('event_time'))})"
-        fallback = "FALSE" if column.name == "consent" else column.default
+        fallback = "FALSE" if column.name == "consent" else self._default(column)
         return value if fallback == "NULL" else f"coalesce({value}, {fallback})"
+
+    def _default(self, column: Column) -> str:
+        return column.default_sql(lambda name: self._expression(self.table.column(name)))
 
     def _typed(self, column: Column, sql: str) -> str:
         return typed(column.kind, sql, self.types[column.name], self.timezone, Cast.LENIENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import duckdb
@@ -22,7 +22,14 @@ from kernel.settings import Settings
 
 @dataclass(frozen=True)
 class Profiles:
-    """The semantic tables of one project. ``attributes``: customer attribute -> "string" or "float64".
+    """The semantic tables of one project.
+
+    Attributes:
+        attributes: customer attribute -> "string" or "float64".
+        timezone: IANA zone of calendar days.
+        findings: what is wrong or thin in the tables.
+        mapped: semantic table -> the columns of the contract that the project filled: those that every mapping of the
+            table fills; of frames, the columns that a frame has. A table that nobody gave is absent.
 
     The connection holds the tables customers, transactions, activities and subscriptions (empty where unmapped).
     Every cursor sees the same tables, so one thread may use one cursor each.
@@ -32,6 +39,7 @@ class Profiles:
     attributes: dict[str, str]
     timezone: str
     findings: tuple[Finding, ...] = ()
+    mapped: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __enter__(self) -> Profiles:
         return self
@@ -117,6 +125,7 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
             )
     attributes: dict[str, str] = {}
     findings: list[Finding] = []
+    mapped: dict[str, frozenset[str]] = {}
     for table in TABLES.values():
         entries = settings.tables.get(table.name, ())
         if not entries and table.required:
@@ -138,13 +147,13 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
         _fill(connection, table, [one.select() for one in resolved], attributes)
         connection.execute("SET search_path = 'main'")
         if resolved:
-            mapped = frozenset.intersection(*(frozenset(one.entry.columns) for one in resolved))
-            findings += _check_rows(connection, table, mapped, str(settings.file))
+            mapped[table.name] = frozenset.intersection(*(frozenset(one.entry.columns) for one in resolved))
+            findings += _check_rows(connection, table, mapped[table.name], str(settings.file))
     close_sources(connection, settings)
     findings += [finding for table in TABLES.values() for finding in _orphans(connection, table)]
     if now is not None:
         findings += [finding for table in TABLES.values() for finding in _future(connection, table, now)]
-    return Profiles(connection, attributes, settings.project.timezone, tuple(findings))
+    return Profiles(connection, attributes, settings.project.timezone, tuple(findings), mapped)
 
 
 def _database(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -159,13 +168,19 @@ def profiles_from_frames(
     """Unified profiles from frames that already have the contract's columns and UTC moments: the history in a request.
 
     Columns that a frame lacks take the contract's default. Tables that are not given are empty. Rows without a
-    required value are left out and reported, exactly as those of a file.
+    required value are left out and reported, exactly as those of a file. ``mapped`` of the result: the columns of each
+    frame that was given, even of an empty one.
 
     Raises:
         DataError: a required column is missing, a value does not fit its type, or keys repeat.
     """
     connection = _database(threads=1)
     findings: list[Finding] = []
+    mapped = {
+        name: frozenset(map(str, frame.columns)).intersection(TABLES[name].mappable)
+        for name, frame in frames.items()
+        if name in TABLES
+    }
     for table in TABLES.values():
         frame = frames.get(table.name)
         if frame is None or not len(frame):
@@ -174,8 +189,8 @@ def profiles_from_frames(
         connection.register("frame", frame)
         _fill(connection, table, [_typed_frame(connection, table, attributes)], attributes)
         connection.unregister("frame")
-        findings += _check_rows(connection, table, frozenset(map(str, frame.columns)), "profile")
-    return Profiles(connection, dict(attributes), timezone, tuple(findings))
+        findings += _check_rows(connection, table, mapped[table.name], "profile")
+    return Profiles(connection, dict(attributes), timezone, tuple(findings), mapped)
 
 
 def _typed_frame(connection: duckdb.DuckDBPyConnection, table: SemanticTable, attributes: MappingOf[str, str]) -> str:
@@ -187,20 +202,17 @@ def _typed_frame(connection: duckdb.DuckDBPyConnection, table: SemanticTable, at
 
 
 def _frame_value(table: SemanticTable, column: Column, types: MappingOf[str, str]) -> str:
+    default = column.default_sql(lambda name: _frame_value(table, table.column(name), types))
     if column.name in types:
         value = typed(column.kind, column.name, types[column.name], "UTC", Cast.STRICT)
-        if column.name == "ingested_at":
-            return f"coalesce({value}, {_frame_value(table, table.column('event_time'), types)})"
-        return f"coalesce({value}, {'FALSE' if column.name == 'consent' else column.default})"
+        return f"coalesce({value}, {'FALSE' if column.name == 'consent' else default})"
     if column.required:
         raise DataError(
             f"The column '{column.name}' ({column.description}) is missing.",
             where=f"profile: {table.name}",
             fix=did_you_mean(column.name, types),
         )
-    if column.name == "ingested_at":
-        return _frame_value(table, table.column("event_time"), types)
-    return f"CAST({'TRUE' if column.name == 'consent' else column.default} AS {column.kind})"
+    return f"CAST({'TRUE' if column.name == 'consent' else default} AS {column.kind})"
 
 
 def _frame_attribute(name: str, kind: str, types: MappingOf[str, str]) -> str:

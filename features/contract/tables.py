@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,13 +21,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the contract. ``default`` is the SQL value of an unmapped column or of a missing value."""
+    """One column of the contract. ``default`` is the SQL value of an unmapped column or of a missing value; other
+    columns of the row stand in it as ``{name}``."""
 
     name: str
     kind: Kind
     description: str
     required: bool = False
     default: str = "NULL"
+
+    def default_sql(self, value_of: Callable[[str], str]) -> str:
+        """The default as SQL; ``value_of`` writes another column of the same row."""
+        return re.sub(r"\{(\w+)\}", lambda found: f"({value_of(found[1])})", self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,12 @@ class SemanticTable:
 
 _CUSTOMER = Column("customer_id", Kind.TEXT, "the unified customer", required=True)
 _EVENT_TIME = Column("event_time", Kind.MOMENT, "when it happened", required=True)
-_INGESTED_AT = Column("ingested_at", Kind.MOMENT, "when it could be known; event_time where unmapped or missing")
+_INGESTED_AT = Column(
+    "ingested_at",
+    Kind.MOMENT,
+    "when it could be known; event_time where unmapped or missing",
+    default="{event_time}",
+)
 
 CUSTOMERS = SemanticTable(
     "customers",
@@ -61,6 +73,7 @@ CUSTOMERS = SemanticTable(
         _CUSTOMER,
         Column("created_at", Kind.MOMENT, "when the customer became known"),
         Column("consent", Kind.FLAG, "may be profiled; a missing value in a mapped column means no"),
+        Column("account_id", Kind.TEXT, "the account (company, household) the customer belongs to"),
     ),
     key=("customer_id",),
     timed=False,
@@ -82,6 +95,8 @@ TRANSACTIONS = SemanticTable(
         Column("product_id", Kind.TEXT, "the product"),
         Column("category", Kind.TEXT, "the product's category"),
         Column("channel", Kind.TEXT, "store, web, ..."),
+        Column("currency", Kind.TEXT, "ISO 4217 code of the amount; the project's currency where unmapped or missing"),
+        Column("status", Kind.TEXT, "what became of the order, such as completed or cancelled"),
     ),
     key=("transaction_id", "line_id"),
     required=True,
@@ -98,13 +113,14 @@ ACTIVITIES = SemanticTable(
         Column("kind", Kind.TEXT, "what it was, such as campaign_received", required=True),
         Column("value", Kind.NUMBER, "a number that belongs to it"),
         Column("detail", Kind.TEXT, "a word that belongs to it"),
+        Column("sentiment", Kind.NUMBER, "-1 (angry) to 1 (delighted)"),
     ),
     key=("activity_id",),
 )
 
 SUBSCRIPTIONS = SemanticTable(
     "subscriptions",
-    "contracts with a start and an end",
+    "contracts with a start and an end; each row says what the contract is from its event_time on",
     (
         _CUSTOMER,
         Column("subscription_id", Kind.TEXT, "the contract", required=True),
@@ -114,8 +130,15 @@ SUBSCRIPTIONS = SemanticTable(
         Column("end_date", Kind.DAY, "last day; missing while open"),
         Column("amount", Kind.MONEY, "price of one recurrence"),
         Column("recurrence_months", Kind.NUMBER, "months between payments"),
+        Column("plan", Kind.TEXT, "the plan or tier"),
+        Column(
+            "is_recurring",
+            Kind.FLAG,
+            "renews by itself; where unmapped or missing: has recurrence_months",
+            default="{recurrence_months} IS NOT NULL",
+        ),
     ),
-    key=("subscription_id",),
+    key=("subscription_id", "event_time"),
 )
 
 TABLES: dict[str, SemanticTable] = {table.name: table for table in (CUSTOMERS, TRANSACTIONS, ACTIVITIES, SUBSCRIPTIONS)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from pydantic import ValidationError
@@ -51,6 +51,16 @@ def test_attributes_keep_their_type() -> None:
     assert profile.customer.attributes == {"age": 41.0, "code": "41", "income": None}
 
 
+def test_a_version_of_a_subscription() -> None:
+    profile = ProfileInput.model_validate_json(
+        '{"customer": {"customer_id": "1", "account_id": "a"}, "subscriptions": '
+        '[{"subscription_id": "s", "event_time": "2017-10-01", "start_date": "2017-10-02", "plan": "gold"}]}'
+    )
+    [version] = profile.subscriptions
+    assert (version.event_time, version.start_date) == (datetime(2017, 10, 1, tzinfo=UTC), date(2017, 10, 2))
+    assert (version.end_date, version.is_recurring, profile.customer.account_id) == (None, None, "a")
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -73,6 +83,16 @@ def test_attributes_keep_their_type() -> None:
             '{"profile": {"customer": {"customer_id": "1"}, "transactions": '
             '[{"transaction_id": "t", "event_time": "2017-01-01", "amount": NaN}]}}',
             [("profile.transactions.0.amount", "finite_number")],
+        ),
+        (
+            '{"profile": {"customer": {"customer_id": "1"}, "transactions": '
+            '[{"transaction_id": "t", "event_time": "2017-01-01", "amount": 1, "currency": "euro"}]}}',
+            [("profile.transactions.0.currency", "string_pattern_mismatch")],
+        ),
+        (
+            '{"profile": {"customer": {"customer_id": "1"}, "activities": '
+            '[{"event_time": "2017-01-01", "kind": "review", "sentiment": 4.5}]}}',
+            [("profile.activities.0.sentiment", "less_than_equal")],
         ),
     ],
 )
