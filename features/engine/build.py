@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pyarrow as pa
 from features.contract.profiles import Profiles
 from features.engine.compile import compiled
 from features.engine.definition import Feature, FeatureSet
-from features.engine.events import prepare
+from features.engine.events import SCHEMA, prepare, put_orders_together
 from features.engine.scope import apply_scope
 
 ROWS_AT_ONCE = 4_000_000
@@ -25,22 +25,41 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
         index ``customer_id`` (str), one column per feature: float64 with NaN where unknown, object (str or None) for
         words.
     """
-    table = pa.concat_tables(list(feature_batches(profiles, features, as_of)))
-    index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
-    return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
+    return build_many(profiles, features, [as_of])[as_of]
 
 
-def feature_batches(profiles: Profiles, features: FeatureSet, as_of: datetime) -> Iterator[pa.Table]:
-    """The same as Arrow tables, some customers at a time, in the order of their ids; at least one table."""
+def build_many(profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]) -> dict[datetime, pd.DataFrame]:
+    """The same for several moments, which share the work that does not depend on the moment."""
+    tables: dict[datetime, list[pa.Table]] = {as_of: [] for as_of in as_ofs}
+    for as_of, table in feature_batches(profiles, features, as_ofs):
+        tables[as_of].append(table)
+    return {as_of: to_frame(pa.concat_tables(parts), features) for as_of, parts in tables.items()}
+
+
+def feature_batches(
+    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]
+) -> Iterator[tuple[datetime, pa.Table]]:
+    """Features as Arrow tables: some customers at a time, for each of them every moment; customers in order of id."""
     prepare(profiles)
     cursor = profiles.connection.cursor()
     sql = compiled(features, tuple(profiles.attributes.items()))
     for customers in customer_ranges(profiles):
-        apply_scope(cursor, profiles, as_of, customers)
-        yield cursor.execute(
-            f"SELECT c.customer_id, f.* EXCLUDE (customer_id) FROM ({sql}) f JOIN prepared.customers c "
-            "ON c.customer = f.customer_id ORDER BY c.customer"
-        ).to_arrow_table()
+        put_orders_together(cursor, customers)
+        for as_of in as_ofs:
+            apply_scope(cursor, profiles, as_of, customers)
+            yield (
+                as_of,
+                cursor.execute(
+                    f"SELECT c.customer_id, f.* EXCLUDE (customer_id) FROM ({sql}) f JOIN {SCHEMA}.customers c "
+                    "ON c.customer = f.customer_id ORDER BY c.customer"
+                ).to_arrow_table(),
+            )
+
+
+def to_frame(table: pa.Table, features: FeatureSet) -> pd.DataFrame:
+    """The Arrow table as :func:`build_features` gives it."""
+    index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
+    return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
 
 
 def customer_ranges(profiles: Profiles) -> list[range]:

@@ -18,13 +18,13 @@ from features.engine.windows import Aggregates
 _PLAIN = (View.CUSTOMERS, View.FEATURES)
 
 
-def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
+def feature_table(features: FeatureSet, attributes: dict[str, str], *, orders: bool = False) -> Rows:
     """The Ibis expression over the scoped tables: ``customer_id`` and one column per feature, in order.
 
     Numbers are float64 (NULL where unknown), words are strings. The expression holds no moment in time; the scope
     does, so that one compilation serves every ``as_of``.
     """
-    scoped = scoped_tables(attributes)
+    scoped = scoped_tables(attributes, orders=orders)
     aggregates = Aggregates(scoped)
     parts = {f.name: aggregates.put(f) for f in features if f.view not in _PLAIN}
     wide, keys = scoped.customers, []
@@ -52,7 +52,8 @@ def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
 @lru_cache(maxsize=32)
 def compiled(features: FeatureSet, attributes: tuple[tuple[str, str], ...], dialect: str = "duckdb") -> str:
     """The same as SQL text, once per process and project."""
-    return str(ibis.to_sql(feature_table(features, dict(attributes)), dialect=dialect))
+    table = feature_table(features, dict(attributes), orders=dialect == "duckdb")
+    return str(ibis.to_sql(table, dialect=dialect))
 
 
 def _can_see(feature: Feature, wide: Rows) -> bool:

@@ -60,6 +60,31 @@ def _transactions(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None
     )
 
 
+def put_orders_together(cursor: duckdb.DuckDBPyConnection, customers: range) -> None:
+    """Make the temporary table ``orders`` of these customers, for every moment that is asked about.
+
+    An order that happened and became known in one moment is the same for every ``as_of`` that knows it. The others
+    (``whole`` is false) are put together again for each.
+    """
+    lines = f"{SCHEMA}.transactions WHERE customer >= {customers.start} AND customer < {customers.stop}"
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE orders AS SELECT customer, transaction_id, max(event_time) AS event_time, "
+        "max(ingested_at) AS ingested_at, sum(amount) AS amount, sum(discount) AS discount, sum(quantity) AS quantity, "
+        "count(*) AS lines, count(product_id) AS products, count(category) AS categories, "
+        "min(weekday) AS weekday, min(hour) AS hour, max(day) AS day, "
+        "min(event_time) = max(event_time) AND min(ingested_at) = max(ingested_at) AS whole "
+        f"FROM {lines} GROUP BY customer, transaction_id"
+    )
+    # Counting different products is dear, and needless where an order has one line.
+    cursor.execute(
+        "UPDATE orders SET products = v.products, categories = v.categories FROM ("
+        "SELECT customer, transaction_id, count(DISTINCT product_id) AS products, count(DISTINCT category) AS categories "
+        f"FROM (SELECT * FROM {lines}) SEMI JOIN (SELECT customer, transaction_id FROM orders WHERE lines > 1) "
+        "USING (customer, transaction_id) GROUP BY customer, transaction_id) v "
+        "WHERE orders.customer = v.customer AND orders.transaction_id = v.transaction_id"
+    )
+
+
 def _activities(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
     cursor.execute(
         f"CREATE TABLE {SCHEMA}.activities AS SELECT customer, event_time, ingested_at, value, "

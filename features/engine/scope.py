@@ -32,6 +32,19 @@ TRANSACTION_SCHEMA = {
     "hour": "int64",
     **_TIME,
 }
+ORDER_SCHEMA = {
+    "customer_id": "string",
+    "transaction_id": "string",
+    "amount": "decimal(38, 4)",
+    "discount": "decimal(38, 4)",
+    "quantity": "float64",
+    "lines": "int64",
+    "products": "int64",
+    "categories": "int64",
+    "weekday": "int64",
+    "hour": "int64",
+    **_TIME,
+}
 ACTIVITY_SCHEMA = {"customer_id": "string", "kind": "string", "value": "float64", "detail": "string", **_TIME}
 SCHEMAS = {"transactions": TRANSACTION_SCHEMA, "activities": ACTIVITY_SCHEMA}
 """Semantic table of events -> the columns of its scoped twin."""
@@ -44,16 +57,26 @@ class ScopedTables(NamedTuple):
     lines: Rows
     activities: Rows
     customers: Rows
+    orders: Rows | None = None
 
 
-def scoped_tables(attributes: dict[str, str]) -> ScopedTables:
-    """What definitions are written over."""
+def scoped_tables(attributes: dict[str, str], *, orders: bool = False) -> ScopedTables:
+    """What definitions are written over; with ``orders`` where the engine has them put together already."""
     customers = {"customer_id": "string", "created_days_ago": "float64", **attributes}
     return ScopedTables(
         ibis.table(TRANSACTION_SCHEMA, name="scoped_transactions"),
         ibis.table(ACTIVITY_SCHEMA, name="scoped_activities"),
         ibis.table(customers, name="scoped_customers"),
+        ibis.table(ORDER_SCHEMA, name="scoped_orders") if orders else None,
     )
+
+
+_IN_PARTS = (
+    " UNION ALL SELECT customer_id, transaction_id, sum(amount), sum(discount), sum(quantity), count(*), "
+    "count(DISTINCT product_id), count(DISTINCT category), min(weekday), min(hour), min(days_ago), min(day_ago) "
+    "FROM scoped_transactions SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM orders WHERE NOT whole) "
+    "USING (customer_id, transaction_id) GROUP BY customer_id, transaction_id"
+)
 
 
 def last_day(as_of: datetime, timezone: str) -> int:
@@ -63,16 +86,16 @@ def last_day(as_of: datetime, timezone: str) -> int:
 
 
 def apply_scope(
-    cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, customers: range | None = None
+    cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, customers: range
 ) -> None:
     """Define the temporary views ``scoped_*`` of this cursor: rows with event_time < as_of and ingested_at <= as_of.
 
     Args:
         as_of: UTC where naive.
-        customers: only these, by their numbers; None for all.
+        customers: only these, by their numbers; the cursor holds their ``orders`` already.
     """
     moment = _literal(as_of)
-    among = "" if customers is None else f" AND customer >= {customers.start} AND customer < {customers.stop}"
+    among = f" AND customer >= {customers.start} AND customer < {customers.stop}"
     known = f"event_time < {moment} AND ingested_at <= {moment}{among}"
     time = (
         f"(epoch_us({moment}) - epoch_us(event_time)) / 86400000000.0 AS days_ago, "
@@ -83,6 +106,13 @@ def apply_scope(
         "discount, quantity, product_id, category, channel, CAST(weekday AS BIGINT) AS weekday, "
         f"CAST(hour AS BIGINT) AS hour, {time} FROM {SCHEMA}.transactions WHERE {known}"
     )
+    whole = (
+        "SELECT customer AS customer_id, transaction_id, amount, discount, quantity, lines, products, categories, "
+        f"CAST(weekday AS BIGINT) AS weekday, CAST(hour AS BIGINT) AS hour, {time} FROM orders "
+        f"WHERE whole AND {known}"
+    )
+    parts = cursor.execute(f"SELECT count(*) FROM orders WHERE NOT whole").fetchone() != (0,)
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW scoped_orders AS {whole}{_IN_PARTS if parts else ''}")
     cursor.execute(
         "CREATE OR REPLACE TEMP VIEW scoped_activities AS SELECT customer AS customer_id, kind, value, detail, "
         f"{time} FROM {SCHEMA}.activities WHERE {known}"

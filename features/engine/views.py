@@ -19,6 +19,8 @@ def view_rows(view: View, window_days: int | None, scoped: ScopedTables) -> Rows
         window_days: for a GROUPED view: of lines at most this many days old, None for all.
         scoped: what is known.
     """
+    if view is View.ORDERS and scoped.orders is not None:
+        return scoped.orders
     source = scoped.activities if view is View.ACTIVITIES else scoped.lines
     if view in GROUPED and window_days is not None:
         source = source.filter(source.days_ago <= window_days)
