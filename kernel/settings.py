@@ -74,6 +74,39 @@ class TableSettings(Section):
     attributes: dict[str, str] = {}
 
 
+class PoliciesSettings(Section):
+    """What counts as spend, and how it is brought to one currency.
+
+    Attributes:
+        returns: negative amounts reduce spend ("net"), or are left out ("ignore").
+        zero_orders: orders without any amount stay, or are left out.
+        cancelled: values of ``status`` (in any case of letters) whose lines do not count.
+        lines: rows with one ``transaction_id`` are lines of one order ("as_mapped"), or every row is an order of its
+            own and a ``transaction_id`` that repeats is an error ("orders").
+        rates_max_age_days: an exchange rate counts for so many days.
+    """
+
+    returns: Literal["net", "ignore"] = "net"
+    zero_orders: Literal["keep", "drop"] = "keep"
+    cancelled: tuple[str, ...] = ("cancelled", "canceled")
+    lines: Literal["as_mapped", "orders"] = "as_mapped"
+    rates_max_age_days: Days = 7
+
+
+class EngineSettings(Section):
+    """Where the tables are computed on: DuckDB in this process, or Spark.
+
+    ``memory_limit`` in DuckDB's notation, such as "2GB"; with it the tables lie in a scratch file in ``temp_folder``
+    and not in memory.
+    """
+
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_master: str = "local[2]"
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)? ?([kKMGT]i?B)$")
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    temp_folder: str | None = None
+
+
 class ChurnSettings(Section):
     """Churn = no purchase in the ``horizon_days`` from ``as_of``, among customers active in the ``active_days`` before.
 
@@ -159,6 +192,8 @@ class Settings(Section):
     project: ProjectSection
     sources: dict[str, SourceSettings]
     tables: dict[str, tuple[TableSettings, ...]]
+    policies: PoliciesSettings = PoliciesSettings()
+    engine: EngineSettings = EngineSettings()
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     training: TrainingSettings = TrainingSettings()
@@ -198,6 +233,11 @@ class Settings(Section):
     def state_folder(self) -> Path:
         """Where this project's snapshots, decisions and reports are."""
         return self.path(self.state.folder) / self.project.name
+
+    @property
+    def temp_folder(self) -> Path:
+        """Where scratch files lie while the process runs."""
+        return self.state_folder / "tmp" if self.engine.temp_folder is None else self.path(self.engine.temp_folder)
 
     @property
     def state_url(self) -> str:

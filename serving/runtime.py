@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.contract.policies import Policies
 from features.contract.profiles import profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
@@ -112,7 +113,9 @@ class Runtime:
                     where="customer.attributes",
                     fix=did_you_mean(name, attributes),
                 )
-        profiles = profiles_from_frames(_frames(profile), attributes, self.settings.project.timezone)
+        profiles = profiles_from_frames(
+            _frames(profile), attributes, self.settings.project.timezone, Policies.of(self.settings)
+        )
         with profiles:
             built = build_features(profiles, self.features, as_of)
         consent = np.array([profile.customer.consent])

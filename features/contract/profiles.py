@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import duckdb
 import pandas as pd
 
 from features.contract import mapping
-from features.contract.casts import Cast, typed
-from features.contract.findings import Finding, State
+from features.contract.checks import check_filled, check_key, future, left_out, naive, orphans
+from features.contract.consent import drop_without_consent, without_consent
+from features.contract.currencies import check_rates
+from features.contract.database import Scratch, open_database, request_database
+from features.contract.findings import Finding
+from features.contract.frames import typed_frame
+from features.contract.orders import day_findings, order_findings
+from features.contract.policies import Policies, apply_policies
 from features.contract.sources import SCHEMA, close_sources, open_sources, quoted, without_values
-from features.contract.tables import CUSTOMERS, TABLES, TRANSACTIONS, Column, Kind, SemanticTable
-from kernel.clock import iso, parse_as_of
+from features.contract.tables import CUSTOMERS, RATES, TABLES, TRANSACTIONS, Kind, SemanticTable
 from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
 from kernel.settings import Settings
 
@@ -30,6 +34,7 @@ class Profiles:
         findings: what is wrong or thin in the tables.
         mapped: semantic table -> the columns of the contract that the project filled: those that every mapping of the
             table fills; of frames, the columns that a frame has. A table that nobody gave is absent.
+        scratch: the folder of the database, where memory is limited.
 
     The connection holds the tables customers, transactions, activities and subscriptions (empty where unmapped).
     Every cursor sees the same tables, so one thread may use one cursor each.
@@ -40,12 +45,19 @@ class Profiles:
     timezone: str
     findings: tuple[Finding, ...] = ()
     mapped: dict[str, frozenset[str]] = field(default_factory=dict)
+    scratch: Scratch | None = None
 
     def __enter__(self) -> Profiles:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of memory and of the scratch file; without it they go with the process."""
         self.connection.close()
+        if self.scratch is not None:
+            self.scratch.close()
 
     def count(self, table: str) -> int:
         """Number of rows of a semantic table."""
@@ -57,7 +69,7 @@ class Profiles:
         Raises:
             NotEnoughDataError: no transaction was known then.
         """
-        known, parameters = ("", {}) if known_at is None else (_known(TRANSACTIONS), {"known_at": _naive(known_at)})
+        known, parameters = ("", {}) if known_at is None else (_known(TRANSACTIONS), {"known_at": naive(known_at)})
         sql = f"SELECT min(event_time), max(event_time) FROM transactions {known}"
         row = self.connection.cursor().execute(sql, parameters).fetchone()
         if row is None or row[0] is None:
@@ -69,7 +81,7 @@ class Profiles:
         return row[0], row[1]
 
     def without_consent(self) -> frozenset[str]:
-        """Customers who may not be profiled."""
+        """Customers who may not be profiled; nothing is kept of them but this."""
         rows = self.connection.cursor().execute("SELECT customer_id FROM customers WHERE NOT consent").fetchall()
         return frozenset(row[0] for row in rows)
 
@@ -82,7 +94,7 @@ class Profiles:
         return f"{abs(hash_text('|'.join(parts))):032x}"
 
     def _value(self, sql: str, known_at: datetime | None = None) -> int:
-        parameters = {} if known_at is None or "$known_at" not in sql else {"known_at": _naive(known_at)}
+        parameters = {} if known_at is None or "$known_at" not in sql else {"known_at": naive(known_at)}
         row = self.connection.cursor().execute(sql, parameters).fetchone()
         assert row is not None
         return row[0]
@@ -101,10 +113,6 @@ def _known(table: SemanticTable) -> str:
     return "WHERE created_at IS NULL OR created_at < $known_at"
 
 
-def _naive(moment: datetime) -> datetime:
-    return parse_as_of(moment).astimezone(UTC).replace(tzinfo=None)
-
-
 def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profiles:
     """Read every mapped table into the contract's types.
 
@@ -114,112 +122,137 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
 
     Raises:
         UsageError: the configuration names something that does not exist.
-        DataError: values of a wrong type, duplicate keys, an empty required table.
+        DataError: values of a wrong type, duplicate keys, an empty required table, money that cannot be converted.
     """
-    connection = _database()
+    connection, scratch = open_database(settings)
+    try:
+        return _loaded(connection, scratch, settings, now)
+    except BaseException:
+        connection.close()
+        if scratch is not None:
+            scratch.close()
+        raise
+
+
+def _loaded(
+    connection: duckdb.DuckDBPyConnection, scratch: Scratch | None, settings: Settings, now: datetime | None
+) -> Profiles:
+    _check_names(settings)
     open_sources(connection, settings)
-    for name in settings.tables:
-        if name not in TABLES:
-            raise UsageError(
-                f"'{name}' is no semantic table.", where=f"{settings.file}: tables", fix=did_you_mean(name, TABLES)
-            )
+    where = str(settings.file)
     attributes: dict[str, str] = {}
     findings: list[Finding] = []
     mapped: dict[str, frozenset[str]] = {}
-    for table in TABLES.values():
-        entries = settings.tables.get(table.name, ())
-        if not entries and table.required:
-            raise UsageError(
-                f"The table '{table.name}' ({table.description}) is not mapped.",
-                where=f"{settings.file}: tables",
-                fix=f"Add a [tables.{table.name}] section; the examples show how.",
-            )
-        # The user's names must win while a mapping is read: a source may be called "transactions" as well.
-        connection.execute(f"SET search_path = '{SCHEMA}'")
-        resolved = mapping.agreed(
-            [mapping.resolve(connection, settings, table, entry, i) for i, entry in enumerate(entries)]
-        )
-        for one in resolved:
-            mapping.check_values(connection, one)
-            attributes |= {
-                name: "float64" if name in one.numeric_attributes else "string" for name in one.entry.attributes
-            }
+    for table in (RATES, *TABLES.values()):
+        resolved = _resolved(connection, table, settings)
+        attributes |= {
+            name: "float64" if name in one.numeric_attributes else "string"
+            for one in resolved
+            for name in one.entry.attributes
+        }
         _fill(connection, table, [one.select() for one in resolved], attributes)
         connection.execute("SET search_path = 'main'")
         if resolved:
             mapped[table.name] = frozenset.intersection(*(frozenset(one.entry.columns) for one in resolved))
-            findings += _check_rows(connection, table, mapped[table.name], str(settings.file))
+            check_filled(connection, table, where)
+            findings += _settle(
+                connection, table, mapped[table.name], Policies.of(settings), attributes, where, RATES.name in mapped
+            )
     close_sources(connection, settings)
-    findings += [finding for table in TABLES.values() for finding in _orphans(connection, table)]
+    connection.execute("DROP TABLE rates")
+    mapped.pop(RATES.name, None)
+    findings += order_findings(connection) + day_findings(connection, settings.project.timezone)
+    findings += [finding for table in TABLES.values() for finding in orphans(connection, table)]
     if now is not None:
-        findings += [finding for table in TABLES.values() for finding in _future(connection, table, now)]
-    return Profiles(connection, attributes, settings.project.timezone, tuple(findings), mapped)
+        findings += [finding for table in TABLES.values() for finding in future(connection, table, now)]
+    return Profiles(connection, attributes, settings.project.timezone, tuple(findings), mapped, scratch)
 
 
-def _database(threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={} if threads is None else {"threads": threads})
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    return connection
+def _check_names(settings: Settings) -> None:
+    known = (*TABLES, RATES.name)
+    for name in settings.tables:
+        if name not in known:
+            raise UsageError(
+                f"'{name}' is no semantic table.", where=f"{settings.file}: tables", fix=did_you_mean(name, known)
+            )
+
+
+def _resolved(connection: duckdb.DuckDBPyConnection, table: SemanticTable, settings: Settings) -> list[mapping.Mapping]:
+    entries = settings.tables.get(table.name, ())
+    if not entries and table.required:
+        raise UsageError(
+            f"The table '{table.name}' ({table.description}) is not mapped.",
+            where=f"{settings.file}: tables",
+            fix=f"Add a [tables.{table.name}] section; the examples show how.",
+        )
+    # The user's names must win while a mapping is read: a source may be called "transactions" as well.
+    connection.execute(f"SET search_path = '{SCHEMA}'")
+    resolved = mapping.agreed(
+        [mapping.resolve(connection, settings, table, entry, i) for i, entry in enumerate(entries)]
+    )
+    for one in resolved:
+        mapping.check_values(connection, one)
+    return resolved
 
 
 def profiles_from_frames(
-    frames: MappingOf[str, pd.DataFrame], attributes: MappingOf[str, str], timezone: str
+    frames: MappingOf[str, pd.DataFrame],
+    attributes: MappingOf[str, str],
+    timezone: str,
+    policies: Policies | None = None,
 ) -> Profiles:
     """Unified profiles from frames that already have the contract's columns and UTC moments: the history in a request.
 
     Columns that a frame lacks take the contract's default. Tables that are not given are empty. Rows without a
-    required value are left out and reported, exactly as those of a file. ``mapped`` of the result: the columns of each
-    frame that was given, even of an empty one.
+    required value are left out and reported, and the project's policies apply, exactly as to a file; there are no
+    exchange rates here, so that amounts must be in the project's currency. ``mapped`` of the result: the columns of
+    each frame that was given, even of an empty one.
 
     Raises:
-        DataError: a required column is missing, a value does not fit its type, or keys repeat.
+        DataError: a required column is missing, a value does not fit its type, keys repeat, or a line is in another
+            currency.
     """
-    connection = _database(threads=1)
+    connection = request_database()
     findings: list[Finding] = []
     mapped = {
         name: frozenset(map(str, frame.columns)).intersection(TABLES[name].mappable)
         for name, frame in frames.items()
         if name in TABLES
     }
+    stated = Policies(timezone=timezone) if policies is None else policies
     for table in TABLES.values():
         frame = frames.get(table.name)
         if frame is None or not len(frame):
             _fill(connection, table, [], attributes)
             continue
         connection.register("frame", frame)
-        _fill(connection, table, [_typed_frame(connection, table, attributes)], attributes)
+        _fill(connection, table, [typed_frame(connection, table, attributes)], attributes)
         connection.unregister("frame")
-        findings += _check_rows(connection, table, mapped[table.name], "profile")
+        findings += _settle(connection, table, mapped[table.name], stated, attributes, "profile", has_rates=False)
     return Profiles(connection, dict(attributes), timezone, tuple(findings), mapped)
 
 
-def _typed_frame(connection: duckdb.DuckDBPyConnection, table: SemanticTable, attributes: MappingOf[str, str]) -> str:
-    types = {row[0]: row[1] for row in connection.execute("DESCRIBE SELECT * FROM frame").fetchall()}
-    parts = [f"{_frame_value(table, column, types)} AS {column.name}" for column in table.columns]
+def _settle(
+    connection: duckdb.DuckDBPyConnection,
+    table: SemanticTable,
+    mapped: frozenset[str],
+    policies: Policies,
+    attributes: MappingOf[str, str],
+    where: str,
+    has_rates: bool,
+) -> list[Finding]:
+    """What happens to a filled table, in this order, wherever its rows come from."""
+    if table is not CUSTOMERS and table is not RATES:
+        drop_without_consent(connection, table)
+    findings = left_out(connection, table)
+    if table is RATES:
+        check_rates(connection, where)
+    if table is TRANSACTIONS:
+        findings += apply_policies(connection, policies, where, has_rates=has_rates)
+    check_key(connection, table, mapped, where)
     if table is CUSTOMERS:
-        parts += [f"{_frame_attribute(name, kind, types)} AS {quoted(name)}" for name, kind in attributes.items()]
-    return f"SELECT {', '.join(parts)} FROM frame"
-
-
-def _frame_value(table: SemanticTable, column: Column, types: MappingOf[str, str]) -> str:
-    default = column.default_sql(lambda name: _frame_value(table, table.column(name), types))
-    if column.name in types:
-        value = typed(column.kind, column.name, types[column.name], "UTC", Cast.STRICT)
-        return f"coalesce({value}, {'FALSE' if column.name == 'consent' else default})"
-    if column.required:
-        raise DataError(
-            f"The column '{column.name}' ({column.description}) is missing.",
-            where=f"profile: {table.name}",
-            fix=did_you_mean(column.name, types),
-        )
-    return f"CAST({'TRUE' if column.name == 'consent' else default} AS {column.kind})"
-
-
-def _frame_attribute(name: str, kind: str, types: MappingOf[str, str]) -> str:
-    wanted = Kind.NUMBER if kind == "float64" else Kind.TEXT
-    if name not in types:
-        return f"CAST(NULL AS {wanted})"
-    return typed(wanted, quoted(name), types[name], "UTC", Cast.STRICT)
+        findings += without_consent(connection, attributes)
+    return findings
 
 
 def _fill(
@@ -238,90 +271,6 @@ def _fill(
             raise DataError(
                 without_values(error), where=f"tables.{table.name}", fix="Check the values and the SQL expressions."
             ) from error
-
-
-def _check_rows(
-    connection: duckdb.DuckDBPyConnection, table: SemanticTable, mapped: frozenset[str], where: str
-) -> list[Finding]:
-    place = f"{where}: tables.{table.name}"
-    total = _scalar(connection, f"SELECT count(*) FROM {table.name}")
-    if total == 0 and table.required:
-        raise DataError(f"The table '{table.name}' is empty.", where=place, fix="Name a source that has rows.")
-    findings = _left_out(connection, table, total)
-    if all(name in mapped for name in table.key):
-        keys = ", ".join(table.key)
-        # As in SQL, a key with a missing part is like no other.
-        whole = " AND ".join(f"{name} IS NOT NULL" for name in table.key)
-        double = _scalar(
-            connection,
-            "SELECT coalesce(sum(n), 0) FROM "
-            f"(SELECT count(*) n FROM {table.name} WHERE {whole} GROUP BY {keys}) WHERE n > 1",
-        )
-        if double:
-            raise DataError(
-                f"{double:,} of {total:,} rows share their key ({keys}) with another row.",
-                where=place,
-                fix="Keep one row per key, for example with a SELECT DISTINCT in 'from', or map another key.",
-            )
-    return findings
-
-
-def _left_out(connection: duckdb.DuckDBPyConnection, table: SemanticTable, total: int) -> list[Finding]:
-    required = [column.name for column in table.columns if column.required]
-    counts = ", ".join(f"count(*) - count({column})" for column in required)
-    missing = connection.execute(f"SELECT {counts} FROM {table.name}").fetchone() or ()
-    if any(missing):
-        incomplete = " OR ".join(f"{column} IS NULL" for column in required)
-        connection.execute(f"DELETE FROM {table.name} WHERE {incomplete}")
-    return [
-        _warning(
-            "D101",
-            "rows without a required value",
-            table,
-            column,
-            f"{rows:,} rows have no {column}; they are left out of every feature, label and total.",
-            f"{rows:,} of {total:,} rows ({rows / total:.1%})",
-        )
-        for column, rows in zip(required, missing, strict=True)
-        if rows
-    ]
-
-
-def _orphans(connection: duckdb.DuckDBPyConnection, table: SemanticTable) -> Iterable[Finding]:
-    rows = _scalar(connection, f"SELECT count(*) FROM {table.name} ANTI JOIN customers USING (customer_id)")
-    if rows:
-        yield _warning(
-            "D102",
-            "rows of unknown customers",
-            table,
-            "customer_id",
-            f"{rows:,} rows name a customer that the customers table does not have; they count nowhere.",
-            f"{rows:,} rows",
-        )
-
-
-def _future(connection: duckdb.DuckDBPyConnection, table: SemanticTable, now: datetime) -> Iterable[Finding]:
-    column = "event_time" if table.timed else "created_at"
-    rows = _scalar(connection, f"SELECT count(*) FROM {table.name} WHERE {column} > TIMESTAMP '{_naive(now)}'")
-    if rows:
-        yield _warning(
-            "D103",
-            "dates in the future",
-            table,
-            column,
-            f"{rows:,} rows are dated after {iso(parse_as_of(now))}; they count only once their moment has come.",
-            f"{rows:,} rows",
-        )
-
-
-def _warning(code: str, name: str, table: SemanticTable, column: str, details: str, actual: str) -> Finding:
-    return Finding(code, name, "read", State.WARNING, table.name, column, details, required="0 rows", actual=actual)
-
-
-def _scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 __all__ = ["Kind", "Profiles", "load_profiles", "profiles_from_frames"]

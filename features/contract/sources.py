@@ -73,7 +73,8 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A SQL text."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -90,7 +91,7 @@ def _open_file(connection: duckdb.DuckDBPyConnection, name: str, path: Path, whe
     # Types are found from all rows of a text file, files of a glob are matched by column name; and since text is slow
     # to read, it is read once.
     made, options = ("VIEW", "") if reader == "read_parquet" else ("TABLE", ", sample_size=-1")
-    read = f"{reader}({_literal(str(path))}, union_by_name=true{options})"
+    read = f"{reader}({literal(str(path))}, union_by_name=true{options})"
     try:
         connection.execute(f"CREATE {made} {SCHEMA}.{quoted(name)} AS SELECT * FROM {read}")
     except duckdb.Error as error:
@@ -106,7 +107,7 @@ def _open_duckdb(
         raise UsageError(f"There is no DuckDB file '{path}'.", where=where, fix="Correct the path.")
     catalog = _catalog(name)
     try:
-        connection.execute(f"ATTACH {_literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(path))} AS {quoted(catalog)} (READ_ONLY)")
         table = ".".join(quoted(part) for part in str(source.table).split("."))
         connection.execute(f"CREATE VIEW {SCHEMA}.{quoted(name)} AS SELECT * FROM {quoted(catalog)}.{table}")
     except duckdb.Error as error:
@@ -149,9 +150,9 @@ def _open_postgres(connection: duckdb.DuckDBPyConnection, name: str, source: Sou
                 for block in blocks:
                     copy.write(block)
             copy.flush()
-            types = ", ".join(f"{_literal(column)}: {_literal(kind)}" for column, kind in columns.items())
+            types = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
             connection.execute(
-                f"CREATE TABLE {SCHEMA}.{quoted(name)} AS SELECT * FROM read_csv({_literal(copy.name)}, header=true, "
+                f"CREATE TABLE {SCHEMA}.{quoted(name)} AS SELECT * FROM read_csv({literal(copy.name)}, header=true, "
                 # Only an unquoted empty field is NULL: PostgreSQL quotes every value it has.
                 f"quote='\"', escape='\"', delim=',', allow_quoted_nulls=false, columns={{{types}}})"
             )

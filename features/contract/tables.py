@@ -141,4 +141,16 @@ SUBSCRIPTIONS = SemanticTable(
     key=("subscription_id", "event_time"),
 )
 
+RATES = SemanticTable(
+    "rates",
+    "exchange rates into the project's currency, by day; read where transactions have several currencies",
+    (
+        Column("day", Kind.DAY, "the local day from which the rate counts", required=True),
+        Column("currency", Kind.TEXT, "ISO 4217 code", required=True),
+        Column("rate", Kind.NUMBER, "units of the project's currency for one unit", required=True),
+    ),
+    key=("day", "currency"),
+    timed=False,
+)
+
 TABLES: dict[str, SemanticTable] = {table.name: table for table in (CUSTOMERS, TRANSACTIONS, ACTIVITIES, SUBSCRIPTIONS)}

@@ -1,0 +1,92 @@
+"""The embedded DuckDB that holds the semantic tables: in memory, or in a scratch file where memory is limited."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import IO
+
+import duckdb
+
+from kernel.errors import UsageError
+from kernel.settings import Settings
+
+_PREFIX, _LOCK = "duckdb-", "lock"
+
+
+class Scratch:
+    """A folder of one process: removed when it is closed, or forgotten, or when the process ends.
+
+    A killed process cannot remove its folder; the next one that opens a scratch beside it does, since a lock on a file
+    in the folder ends with its process.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(parent)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        # Locked before it has the name that others look for: nobody can take the folder for an abandoned one.
+        lock = (self.folder / f".{_LOCK}").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (self.folder / f".{_LOCK}").rename(self.folder / _LOCK)
+        self._remove = weakref.finalize(self, _remove, self.folder, lock)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._remove()
+
+
+def open_database(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Scratch | None]:
+    """The database of a project, as ``[engine]`` says, and the scratch folder that it uses.
+
+    Raises:
+        UsageError: the temporary folder cannot be written.
+    """
+    engine = settings.engine
+    config: dict[str, str | bool | int | float | list[str]] = {}
+    if engine.threads is not None:
+        config["threads"] = engine.threads
+    if engine.memory_limit is None and engine.temp_folder is None:
+        return _connected(":memory:", config), None
+    try:
+        scratch = Scratch(settings.temp_folder)
+    except OSError as error:
+        raise UsageError(
+            f"The temporary folder cannot be written ({type(error).__name__}).",
+            where=f"{settings.file}: engine.temp_folder = {settings.temp_folder}",
+            fix="Name a folder that this user may write to.",
+        ) from error
+    config["temp_directory"] = str(scratch.folder / "spill")
+    if engine.memory_limit is None:
+        return _connected(":memory:", config), scratch
+    config["memory_limit"] = engine.memory_limit
+    # Tables in a file are compressed and read in blocks: larger ones than memory are no problem.
+    return _connected(str(scratch.folder / "profiles.duckdb"), config), scratch
+
+
+def request_database() -> duckdb.DuckDBPyConnection:
+    """A small database for the history in a request."""
+    return _connected(":memory:", {"threads": 1})
+
+
+def _connected(place: str, config: dict[str, str | bool | int | float | list[str]]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(place, config=config)
+    # No number depends on the order of rows; to keep it costs memory and time.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL preserve_insertion_order = false")
+    return connection
+
+
+def _remove(folder: Path, lock: IO[str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.close()
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError), lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)

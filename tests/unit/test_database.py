@@ -1,0 +1,110 @@
+"""The database of the tables under a limit of memory: where it lies, what it leaves, and that the numbers stay."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from features.contract.database import Scratch
+from features.contract.profiles import Profiles
+from features.definitions import feature_set
+from features.engine.build import build_features
+from kernel.clock import parse_as_of
+from kernel.errors import UsageError
+from tests.histories import bits
+from tests.projects import TABLES, TinyProject, rows
+
+AS_OF = parse_as_of("2024-01-01")
+ROWS = 1_500_000
+FOR_READING, FOR_FEATURES = 60, 185  # MB; the table takes 250
+
+
+def limited(temp_folder: Path | str, limit: str = "100MB") -> str:
+    return f'\n[engine]\nmemory_limit = "{limit}"\nthreads = 1\ntemp_folder = "{temp_folder}"\n'
+
+
+def test_the_tables_lie_in_a_scratch_file_that_goes_with_them(project: TinyProject) -> None:
+    with project.profiles(TABLES + limited("scratch")) as profiles:
+        (folder,) = (project.folder / "scratch").iterdir()
+        assert {file.name for file in folder.iterdir()} >= {"profiles.duckdb", "lock"}
+        settings = (
+            "SELECT current_setting('memory_limit'), current_setting('threads'), current_setting('temp_directory')"
+        )
+        assert rows(profiles, settings) == [("95.3 MiB", 1, str(folder / "spill"))]
+        assert profiles.count("transactions") == 2
+    assert list((project.folder / "scratch").iterdir()) == []
+
+
+def test_without_a_limit_nothing_is_written(project: TinyProject) -> None:
+    profiles = project.profiles()
+    assert rows(profiles, "SELECT path FROM duckdb_databases() WHERE database_name = 'memory'") == [(None,)]
+    assert (profiles.scratch, (project.folder / ".foresight").exists()) == (None, False)
+
+
+def test_the_default_folder_is_within_the_state(project: TinyProject) -> None:
+    with project.profiles(TABLES + '\n[engine]\nmemory_limit = "100MB"\n'):
+        assert len(list((project.folder / ".foresight" / "tiny" / "tmp").iterdir())) == 1
+
+
+def test_a_refused_project_leaves_nothing(project: TinyProject) -> None:
+    with pytest.raises(UsageError, match="no column"):
+        project.profiles(TABLES.replace("amount =", "amont =") + limited("scratch"))
+    assert list((project.folder / "scratch").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(project: TinyProject) -> None:
+    with pytest.raises(UsageError) as caught:
+        project.profiles(TABLES + limited("sales.csv"))
+    assert caught.value.what == "The temporary folder cannot be written (FileExistsError)."
+    assert caught.value.fix == "Name a folder that this user may write to."
+
+
+def test_the_folder_of_a_killed_process_goes_and_one_in_use_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib; from features.contract.database import Scratch\n"
+        f"kept = Scratch(pathlib.Path({str(tmp_path)!r})); os._exit(9)"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 9
+    (abandoned,) = tmp_path.iterdir()
+    one = Scratch(tmp_path)
+    other = Scratch(tmp_path)
+    assert not abandoned.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([one.folder, other.folder])
+    one.close()
+    assert list(tmp_path.iterdir()) == [other.folder]
+    del other
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_larger_than_memory_gives_the_same_numbers(project: TinyProject) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT 'customer-' || i AS id FROM range(20000) t(i)) TO '{project.folder}/customers.parquet'"
+        )
+        connection.execute(
+            "COPY (SELECT 'customer-' || hash(i) % 20000 AS id, 'receipt-number-' || i // 3 AS receipt, "
+            "TIMESTAMP '2022-06-01' + to_seconds((i // 3) * 70 + (hash(i // 3) % 60)::BIGINT) AS \"at\", "
+            "((hash(i + 7) % 20000)::BIGINT - 500)::DECIMAL(18, 4) / 100 AS paid, "
+            "'product-' || hash(i + 1) % 3000 AS product, 'category-' || hash(i + 2) % 40 AS kind "
+            f"FROM range({ROWS}) t(i)) TO '{project.folder}/sales.parquet'"
+        )
+    tables = TABLES.replace(".csv", ".parquet").replace(
+        'amount = "paid"', 'amount = "paid", product_id = "product", category = "kind"'
+    )
+    with project.profiles(tables) as profiles:
+        assert _bytes_in_memory(profiles) > 1.3 * FOR_FEATURES * 1e6 > 3 * FOR_READING * 1e6
+        fingerprint, wanted = profiles.fingerprint(AS_OF), bits(build_features(profiles, feature_set({}), AS_OF))
+        assert len(wanted["customer_id"]) == 20_000
+    with project.profiles(tables + limited("scratch", f"{FOR_READING}MB")) as profiles:
+        assert (profiles.count("transactions"), profiles.fingerprint(AS_OF)) == (ROWS, fingerprint)
+    with project.profiles(tables + limited("scratch", f"{FOR_FEATURES}MB")) as profiles:
+        assert bits(build_features(profiles, feature_set({}), AS_OF)) == wanted
+
+
+def _bytes_in_memory(profiles: Profiles) -> int:
+    return rows(profiles, "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'")[0][0]
