@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from features.contract.profiles import Profiles
 from features.engine.compile import compiled
 from features.engine.definition import Feature, FeatureSet
-from features.engine.events import SCHEMA, prepare, put_orders_together
+from features.engine.events import SCHEMA, choose, prepare
 from features.engine.scope import apply_scope
 
 ROWS_AT_ONCE = 4_000_000
@@ -37,23 +39,31 @@ def build_many(profiles: Profiles, features: FeatureSet, as_ofs: Sequence[dateti
 
 
 def feature_batches(
-    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]
+    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime], *, numbers: bool = False
 ) -> Iterator[tuple[datetime, pa.Table]]:
-    """Features as Arrow tables: some customers at a time, for each of them every moment; customers in order of id."""
+    """Features as Arrow tables: some customers at a time, for each of them every moment; customers in order of id.
+
+    Args:
+        numbers: leave ``customer_id`` the number that stands for the customer in ``prepared.customers``.
+    """
     prepare(profiles)
     cursor = profiles.connection.cursor()
     sql = compiled(features, tuple(profiles.attributes.items()))
+    if not numbers:
+        sql = (
+            f"SELECT c.customer_id, f.* EXCLUDE (customer_id) FROM ({sql}) f JOIN {SCHEMA}.customers c "
+            "ON c.customer = f.customer_id ORDER BY c.customer"
+        )
     for customers in customer_ranges(profiles):
-        put_orders_together(cursor, customers)
+        choose(cursor, features.views, f"customer >= {customers.start} AND customer < {customers.stop}")
         for as_of in as_ofs:
-            apply_scope(cursor, profiles, as_of, customers)
-            yield (
-                as_of,
-                cursor.execute(
-                    f"SELECT c.customer_id, f.* EXCLUDE (customer_id) FROM ({sql}) f JOIN {SCHEMA}.customers c "
-                    "ON c.customer = f.customer_id ORDER BY c.customer"
-                ).to_arrow_table(),
-            )
+            apply_scope(cursor, profiles, as_of, features.views)
+            yield as_of, cursor.execute(sql).to_arrow_table()
+
+
+def rows_of(table: pa.Table) -> NDArray[np.int64]:
+    """The customers' numbers of a table with ``numbers``."""
+    return table.column("customer_id").to_numpy().astype(np.int64)
 
 
 def to_frame(table: pa.Table, features: FeatureSet) -> pd.DataFrame:

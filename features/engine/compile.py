@@ -6,6 +6,7 @@ feature is plain arithmetic over them. ``features/engine/windows.py`` puts the w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import ibis
@@ -41,6 +42,17 @@ def feature_table(features: FeatureSet, attributes: dict[str, str], *, orders: b
             if f.view is not View.FEATURES
         }
     )
+    return _derived(features, wide)
+
+
+def derived_table(features: FeatureSet, attributes: Mapping[str, str]) -> str:
+    """The SQL that completes the table ``carried``, which has customer_id and every feature but the derived ones."""
+    given = {f.name: "string" if f.is_word else "float64" for f in features if f.view is not View.FEATURES}
+    wide = ibis.table({"customer_id": "string", **attributes, **given}, name="carried")
+    return str(ibis.to_sql(_derived(features, wide), dialect="duckdb"))
+
+
+def _derived(features: FeatureSet, wide: Rows) -> Rows:
     derived = [feature for feature in features if feature.view is View.FEATURES]
     while derived:
         ready = [feature for feature in derived if _can_see(feature, wide)] or derived[:1]

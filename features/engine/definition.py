@@ -103,6 +103,11 @@ class FeatureSet(tuple[Feature, ...]):
         """Names of the categorical columns."""
         return [feature.name for feature in self if feature.is_word]
 
+    @property
+    def views(self) -> frozenset[View]:
+        """The views that they look at."""
+        return frozenset(feature.view for feature in self)
+
     def named(self, name: str) -> Feature:
         """The feature of that name (KeyError when there is none)."""
         return {feature.name: feature for feature in self}[name]

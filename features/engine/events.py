@@ -7,13 +7,17 @@ on ``as_of`` is left to ``features/engine/scope.py``. A customer is a number her
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
+from datetime import timedelta
 
 import duckdb
 
 from features.contract.profiles import Profiles
 from features.contract.sources import quoted
+from features.engine.definition import View
 
 SCHEMA = "prepared"
+EVENTS = ("transactions", "activities")
 # Words beyond this many different ones stay text: a code for each would cost more than it saves.
 _MOST_WORDS = 1_000_000
 _WORDS = {"transactions": ("product_id", "category", "channel"), "activities": ("kind", "detail")}
@@ -60,28 +64,63 @@ def _transactions(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None
     )
 
 
-def put_orders_together(cursor: duckdb.DuckDBPyConnection, customers: range) -> None:
-    """Make the temporary table ``orders`` of these customers, for every moment that is asked about.
+def order_span(profiles: Profiles) -> timedelta:
+    """The longest time between two lines of one order."""
+    with _ONE_AT_A_TIME:
+        cursor = profiles.connection.cursor()
+        known = cursor.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'prepared_span'").fetchone()
+        if known != (1,):
+            found = cursor.execute(
+                "SELECT coalesce(max(span), 0) FROM (SELECT epoch_us(max(event_time)) - epoch_us(min(event_time)) AS span "
+                f"FROM {SCHEMA}.transactions GROUP BY customer, transaction_id)"
+            ).fetchone()
+            assert found is not None
+            cursor.execute(f"CREATE VIEW main.{SCHEMA}_span AS SELECT {found[0]} AS microseconds")
+        row = cursor.execute(f"SELECT microseconds FROM {SCHEMA}_span").fetchone()
+        assert row is not None
+        return timedelta(microseconds=row[0])
 
-    An order that happened and became known in one moment is the same for every ``as_of`` that knows it. The others
-    (``whole`` is false) are put together again for each.
+
+def choose(
+    cursor: duckdb.DuckDBPyConnection, views: Container[View], customers: str, rows: str = "TRUE", *, copy: bool = False
+) -> None:
+    """Define ``chosen_*`` of this cursor: the prepared tables with some customers' rows.
+
+    Args:
+        views: those that features look at.
+        customers: a SQL condition on ``customer``.
+        rows: a SQL condition on the events' ``event_time``; the orders are put together of these rows.
+        copy: keep the rows, for statements that would look for them again and again.
     """
-    lines = f"{SCHEMA}.transactions WHERE customer >= {customers.start} AND customer < {customers.stop}"
+    made = "TABLE" if copy else "VIEW"
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW chosen_customers AS SELECT * FROM {SCHEMA}.customers WHERE {customers}")
+    for table in EVENTS:
+        cursor.execute(f"DROP {made} IF EXISTS chosen_{table}")
+        cursor.execute(
+            f"CREATE TEMP {made} chosen_{table} AS SELECT * FROM {SCHEMA}.{table} WHERE {customers} AND {rows}"
+        )
+    if View.ORDERS in views:
+        _put_orders_together(cursor)
+
+
+def _put_orders_together(cursor: duckdb.DuckDBPyConnection) -> None:
+    # An order that happened and became known in one moment is the same for every as_of that knows it. The others
+    # (``whole`` is false) are put together again for each.
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE orders AS SELECT customer, transaction_id, max(event_time) AS event_time, "
+        "CREATE OR REPLACE TEMP TABLE chosen_orders AS SELECT customer, transaction_id, max(event_time) AS event_time, "
         "max(ingested_at) AS ingested_at, sum(amount) AS amount, sum(discount) AS discount, sum(quantity) AS quantity, "
         "count(*) AS lines, count(product_id) AS products, count(category) AS categories, "
         "min(weekday) AS weekday, min(hour) AS hour, max(day) AS day, "
         "min(event_time) = max(event_time) AND min(ingested_at) = max(ingested_at) AS whole "
-        f"FROM {lines} GROUP BY customer, transaction_id"
+        "FROM chosen_transactions GROUP BY customer, transaction_id"
     )
     # Counting different products is dear, and needless where an order has one line.
     cursor.execute(
-        "UPDATE orders SET products = v.products, categories = v.categories FROM ("
+        "UPDATE chosen_orders SET products = v.products, categories = v.categories FROM ("
         "SELECT customer, transaction_id, count(DISTINCT product_id) AS products, count(DISTINCT category) AS categories "
-        f"FROM (SELECT * FROM {lines}) SEMI JOIN (SELECT customer, transaction_id FROM orders WHERE lines > 1) "
+        "FROM chosen_transactions SEMI JOIN (SELECT customer, transaction_id FROM chosen_orders WHERE lines > 1) "
         "USING (customer, transaction_id) GROUP BY customer, transaction_id) v "
-        "WHERE orders.customer = v.customer AND orders.transaction_id = v.transaction_id"
+        "WHERE chosen_orders.customer = v.customer AND chosen_orders.transaction_id = v.transaction_id"
     )
 
 

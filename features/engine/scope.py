@@ -5,6 +5,7 @@ Everything above sees only the views ``scoped_*``. They have no ``event_time``: 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,8 +15,7 @@ import ibis
 
 from features.contract.profiles import Profiles
 from features.contract.sources import quoted
-from features.engine.definition import Rows
-from features.engine.events import SCHEMA
+from features.engine.definition import Rows, View
 from kernel.clock import parse_as_of
 
 _TIME = {"days_ago": "float64", "day_ago": "int64"}
@@ -74,7 +74,7 @@ def scoped_tables(attributes: dict[str, str], *, orders: bool = False) -> Scoped
 _IN_PARTS = (
     " UNION ALL SELECT customer_id, transaction_id, sum(amount), sum(discount), sum(quantity), count(*), "
     "count(DISTINCT product_id), count(DISTINCT category), min(weekday), min(hour), min(days_ago), min(day_ago) "
-    "FROM scoped_transactions SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM orders WHERE NOT whole) "
+    "FROM scoped_transactions SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM chosen_orders WHERE NOT whole) "
     "USING (customer_id, transaction_id) GROUP BY customer_id, transaction_id"
 )
 
@@ -86,17 +86,17 @@ def last_day(as_of: datetime, timezone: str) -> int:
 
 
 def apply_scope(
-    cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, customers: range
+    cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, views: Container[View]
 ) -> None:
     """Define the temporary views ``scoped_*`` of this cursor: rows with event_time < as_of and ingested_at <= as_of.
 
     Args:
+        cursor: one for which ``features.engine.events.choose`` has chosen customers.
         as_of: UTC where naive.
-        customers: only these, by their numbers; the cursor holds their ``orders`` already.
+        views: those that features look at.
     """
-    moment = _literal(as_of)
-    among = f" AND customer >= {customers.start} AND customer < {customers.stop}"
-    known = f"event_time < {moment} AND ingested_at <= {moment}{among}"
+    moment = literal(as_of)
+    known = f"event_time < {moment} AND ingested_at <= {moment}"
     time = (
         f"(epoch_us({moment}) - epoch_us(event_time)) / 86400000000.0 AS days_ago, "
         f"{last_day(as_of, profiles.timezone)} - day AS day_ago"
@@ -104,26 +104,32 @@ def apply_scope(
     cursor.execute(
         "CREATE OR REPLACE TEMP VIEW scoped_transactions AS SELECT customer AS customer_id, transaction_id, amount, "
         "discount, quantity, product_id, category, channel, CAST(weekday AS BIGINT) AS weekday, "
-        f"CAST(hour AS BIGINT) AS hour, {time} FROM {SCHEMA}.transactions WHERE {known}"
+        f"CAST(hour AS BIGINT) AS hour, {time} FROM chosen_transactions WHERE {known}"
     )
-    whole = (
-        "SELECT customer AS customer_id, transaction_id, amount, discount, quantity, lines, products, categories, "
-        f"CAST(weekday AS BIGINT) AS weekday, CAST(hour AS BIGINT) AS hour, {time} FROM orders "
-        f"WHERE whole AND {known}"
-    )
-    parts = cursor.execute(f"SELECT count(*) FROM orders WHERE NOT whole").fetchone() != (0,)
-    cursor.execute(f"CREATE OR REPLACE TEMP VIEW scoped_orders AS {whole}{_IN_PARTS if parts else ''}")
+    if View.ORDERS in views:
+        _scope_orders(cursor, known, time)
     cursor.execute(
         "CREATE OR REPLACE TEMP VIEW scoped_activities AS SELECT customer AS customer_id, kind, value, detail, "
-        f"{time} FROM {SCHEMA}.activities WHERE {known}"
+        f"{time} FROM chosen_activities WHERE {known}"
     )
     attributes = "".join(f", {quoted(name)}" for name in profiles.attributes)
     cursor.execute(
         "CREATE OR REPLACE TEMP VIEW scoped_customers AS SELECT customer AS customer_id, "
         f"(epoch_us({moment}) - epoch_us(created_at)) / 86400000000.0 AS created_days_ago{attributes} "
-        f"FROM {SCHEMA}.customers WHERE (created_at IS NULL OR created_at < {moment}){among}"
+        f"FROM chosen_customers WHERE created_at IS NULL OR created_at < {moment}"
     )
 
 
-def _literal(as_of: datetime) -> str:
+def _scope_orders(cursor: duckdb.DuckDBPyConnection, known: str, time: str) -> None:
+    whole = (
+        "SELECT customer AS customer_id, transaction_id, amount, discount, quantity, lines, products, categories, "
+        f"CAST(weekday AS BIGINT) AS weekday, CAST(hour AS BIGINT) AS hour, {time} FROM chosen_orders "
+        f"WHERE whole AND {known}"
+    )
+    parts = cursor.execute("SELECT count(*) FROM chosen_orders WHERE NOT whole").fetchone() != (0,)
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW scoped_orders AS {whole}{_IN_PARTS if parts else ''}")
+
+
+def literal(as_of: datetime) -> str:
+    """The moment as SQL, UTC."""
     return f"TIMESTAMP '{parse_as_of(as_of).astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}'"

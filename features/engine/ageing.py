@@ -1,0 +1,98 @@
+"""What the passing of days alone does to a feature: read off its expression.
+
+For a customer to whom nothing happened, a feature of yesterday still holds (``still``), has grown by the days that
+passed (``grows``), or must be computed again (``again``). Nothing happened to a customer when no row became known and
+no row crossed an edge: the age in days at which it enters or leaves what the feature counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import ibis.expr.operations as ops
+
+from features.engine.definition import Feature, View
+from features.engine.scope import ScopedTables
+from features.engine.views import GROUPED, view_rows
+
+
+class Course(StrEnum):
+    """How a feature changes while nothing happens."""
+
+    STILL = "still"
+    GROWS = "grows"  # by the exact days that passed
+    GROWS_BY_DAY = "grows by day"  # by the calendar days that passed
+    AGAIN = "again"
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing:
+    """A feature's course, and the ages in days (rising) at which a row matters."""
+
+    course: Course
+    edges: tuple[float, ...]
+
+
+_CLOCKS = {"days_ago": Course.GROWS, "day_ago": Course.GROWS_BY_DAY}
+_ORDERED = ops.Greater | ops.GreaterEqual | ops.Less | ops.LessEqual
+
+
+class _Unknown(Exception):  # noqa: N818
+    """The expression depends on time in a way that is not followed."""
+
+
+def ageing(feature: Feature, scoped: ScopedTables) -> Ageing:
+    """Read a feature's ageing off its definition. (CUSTOMERS and FEATURES are made anew every time: ``again``.)"""
+    if feature.view in (View.CUSTOMERS, View.FEATURES):
+        return Ageing(Course.AGAIN, ())
+    rows = view_rows(feature.view, feature.window_days, scoped)
+    edges: set[float] = set() if feature.window_days is None else {float(feature.window_days)}
+    try:
+        course = _course(feature.expression(rows).op(), edges, inside=feature.view in GROUPED)
+    except _Unknown:
+        return Ageing(Course.AGAIN, ())
+    return Ageing(course, tuple(sorted(edges)))
+
+
+def _course(op: ops.Value, edges: set[float], *, inside: bool) -> Course:
+    if isinstance(op, ops.Field):
+        return _CLOCKS.get(op.name, Course.STILL if op.name not in _HIDDEN_CLOCKS else _unknown())
+    if isinstance(op, ops.Literal):
+        return Course.STILL
+    if isinstance(op, _ORDERED) and isinstance(op.right, ops.Literal):
+        return _compared(op.left, [op.right], edges, inside=inside)
+    if isinstance(op, ops.Between) and isinstance(op.lower_bound, ops.Literal) and isinstance(op.upper_bound, ops.Literal):
+        return _compared(op.arg, [op.lower_bound, op.upper_bound], edges, inside=inside)
+    children = [child for child in op.__children__ if isinstance(child, ops.Value)]
+    courses = [_course(child, edges, inside=inside) for child in children]
+    moving = {course for course in courses if course is not Course.STILL}
+    if not moving:
+        return Course.STILL
+    match op:
+        case ops.Max() | ops.Min() | ops.Cast() if courses[1:] == [Course.STILL] * (len(courses) - 1):
+            return courses[0]
+        case ops.ArgMax() | ops.ArgMin() if courses[0] is Course.STILL:
+            return Course.STILL  # the order of rows in time does not change
+        case ops.Subtract() if courses[0] is courses[1]:
+            return Course.STILL
+        case _:
+            return _unknown()
+
+
+def _compared(arg: ops.Value, bounds: list[ops.Literal], edges: set[float], *, inside: bool) -> Course:
+    course = _course(arg, edges, inside=inside)
+    if course is Course.STILL:
+        return course
+    # A calendar day turns at another moment than a day of 24 hours ends; the difference is followed by nobody yet.
+    if course is not Course.GROWS or not isinstance(arg, ops.Field) or inside:
+        return _unknown()
+    edges.update(float(bound.value) for bound in bounds)
+    return Course.STILL
+
+
+_HIDDEN_CLOCKS = frozenset({"started_days_ago", "first_days_ago", "ends_in_days"})
+
+
+def _unknown() -> Course:
+    raise _Unknown
