@@ -121,16 +121,23 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
         now: the present, by the caller's clock; rows dated after it are then counted as a finding. UTC where naive.
 
     Raises:
-        UsageError: the configuration names something that does not exist.
+        UsageError: the configuration names something that does not exist, or the memory limit is too low.
         DataError: values of a wrong type, duplicate keys, an empty required table, money that cannot be converted.
     """
     connection, scratch = open_database(settings)
     try:
         return _loaded(connection, scratch, settings, now)
-    except BaseException:
+    except BaseException as error:
         connection.close()
         if scratch is not None:
             scratch.close()
+        # Whatever was read when memory ended is not to blame.
+        if any(isinstance(one, duckdb.OutOfMemoryException) for one in (error, error.__cause__)):
+            raise UsageError(
+                "The tables need more memory than there is.",
+                where=f"{settings.file}: engine.memory_limit",
+                fix="Raise memory_limit, or write threads = 1 under [engine].",
+            ) from error
         raise
 
 

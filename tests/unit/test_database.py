@@ -63,6 +63,14 @@ def test_a_folder_that_cannot_be_written(project: TinyProject) -> None:
     assert caught.value.fix == "Name a folder that this user may write to."
 
 
+def test_a_limit_that_is_too_low_for_anything(project: TinyProject) -> None:
+    with pytest.raises(UsageError) as caught:
+        project.profiles(TABLES + limited("scratch", "300KB"))
+    assert caught.value.what == "The tables need more memory than there is."
+    assert caught.value.where.endswith("foresight.toml: engine.memory_limit")
+    assert list((project.folder / "scratch").iterdir()) == []
+
+
 def test_the_folder_of_a_killed_process_goes_and_one_in_use_stays(tmp_path: Path) -> None:
     code = (
         "import os, pathlib; from features.contract.database import Scratch\n"
