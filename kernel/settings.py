@@ -102,7 +102,7 @@ class EngineSettings(Section):
 
     engine: Literal["duckdb", "spark"] = "duckdb"
     spark_master: str = "local[2]"
-    memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)? ?([kKMGT]i?B)$")
+    memory_limit: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(\.\d+)? ?[kKMGT]i?B$")
     threads: int | None = Field(default=None, ge=1, le=1024)
     temp_folder: str | None = None
 

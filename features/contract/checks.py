@@ -12,6 +12,8 @@ from features.contract.tables import SemanticTable
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError
 
+_SLICE = 10_000_000  # groups that are held at once
+
 
 def check_filled(connection: duckdb.DuckDBPyConnection, table: SemanticTable, where: str) -> None:
     """Refuse a required table without rows.
@@ -62,16 +64,24 @@ def check_key(connection: duckdb.DuckDBPyConnection, table: SemanticTable, mappe
     whole = " AND ".join(f"{name} IS NOT NULL" for name in table.key)
     # Grouping short numbers takes a fraction of the memory of grouping texts. Unequal hashes are unequal keys; only
     # where some are equal are the keys themselves looked at.
-    if not repeated_rows(connection, f"{table.name} WHERE {whole}", f"hash({keys})"):
+    total = scalar(connection, f"SELECT count(*) FROM {table.name}")
+    slices = sliced(total, f"hash({keys})")
+    if not any(repeated_rows(connection, f"{table.name} WHERE {whole} AND {part}", f"hash({keys})") for part in slices):
         return
-    double = repeated_rows(connection, f"{table.name} WHERE {whole}", keys)
+    double = sum(repeated_rows(connection, f"{table.name} WHERE {whole} AND {part}", keys) for part in slices)
     if double:
-        total = scalar(connection, f"SELECT count(*) FROM {table.name}")
         raise DataError(
             f"{double:,} of {total:,} rows share their key ({keys}) with another row.",
             where=f"{where}: tables.{table.name}",
             fix="Keep one row per key, for example with a SELECT DISTINCT in 'from', or map another key.",
         )
+
+
+def sliced(groups: int, number: str) -> list[str]:
+    """Conditions that cut a table into parts by a number, so that grouping each takes little memory; every part is
+    one more scan."""
+    parts = 1 + groups // _SLICE
+    return [f"{number} % {parts} = {part}" for part in range(parts)] if parts > 1 else ["TRUE"]
 
 
 def repeated_rows(connection: duckdb.DuckDBPyConnection, rows: str, keys: str) -> int:

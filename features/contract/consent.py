@@ -45,6 +45,6 @@ def without_consent(connection: duckdb.DuckDBPyConnection, attributes: Iterable[
 
 def drop_without_consent(connection: duckdb.DuckDBPyConnection, table: SemanticTable) -> None:
     """Remove the rows of customers who may not be profiled from another table."""
-    refused = "SELECT customer_id FROM customers WHERE NOT consent"
-    if scalar(connection, f"SELECT count(*) FROM ({refused})"):
-        connection.execute(f"DELETE FROM {table.name} WHERE customer_id IN ({refused})")
+    connection.execute(
+        f"DELETE FROM {table.name} WHERE customer_id IN (SELECT customer_id FROM customers WHERE NOT consent)"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 import weakref
@@ -12,10 +13,13 @@ from typing import IO
 
 import duckdb
 
+from features.contract.tables import TABLES
 from kernel.errors import UsageError
 from kernel.settings import Settings
 
 _PREFIX, _LOCK = "duckdb-", "lock"
+_MOST_IDLE = 8
+_IDLE: list[tuple[int, duckdb.DuckDBPyConnection]] = []  # process and database; append and pop are atomic
 
 
 class Scratch:
@@ -68,15 +72,43 @@ def open_database(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Scratc
     return _connected(str(scratch.folder / "profiles.duckdb"), config), scratch
 
 
-def request_database() -> duckdb.DuckDBPyConnection:
-    """A small database for the history in a request."""
+class RequestDatabase:
+    """A small database for the history in a request.
+
+    To open one takes longer than to compute all features of a customer, so that a closed one is emptied and used again;
+    whoever keeps its connection finds it closed.
+    """
+
+    def __init__(self) -> None:
+        self._base = _idle_database()
+        self.connection = self._base.cursor()
+
+    def close(self) -> None:
+        """Empty it, and let the next request have it."""
+        self.connection.close()
+        with contextlib.suppress(duckdb.Error):  # then it is not used again
+            for table in TABLES:
+                self._base.execute(f"DROP TABLE IF EXISTS {table}")
+            if len(_IDLE) < _MOST_IDLE:
+                _IDLE.append((os.getpid(), self._base))
+
+
+def _idle_database() -> duckdb.DuckDBPyConnection:
+    # Those of a parent process are not ours: a fork copies them, but not the threads that serve them.
+    with contextlib.suppress(IndexError):
+        while True:
+            process, connection = _IDLE.pop()
+            if process == os.getpid():
+                return connection
     return _connected(":memory:", {"threads": 1})
 
 
 def _connected(place: str, config: dict[str, str | bool | int | float | list[str]]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(place, config=config)
     # No number depends on the order of rows; to keep it costs memory and time.
-    connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL preserve_insertion_order = false")
+    connection.execute(
+        "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL preserve_insertion_order = false; SET enable_progress_bar = false"
+    )
     return connection
 
 

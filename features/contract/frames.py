@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 
 import duckdb
+import pandas as pd
+import pyarrow as pa
 
 from features.contract.casts import Cast, typed
 from features.contract.sources import quoted
 from features.contract.tables import CUSTOMERS, Column, Kind, SemanticTable
 from kernel.errors import DataError, did_you_mean
+
+
+def register(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) -> None:
+    """Let SQL see a frame as the relation ``frame``."""
+    zoned = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.DatetimeTZDtype)]
+    if zoned:
+        frame = frame.assign(**{str(name): frame[name].dt.tz_convert(None) for name in zoned})  # UTC
+    try:
+        # An Arrow table says the types of its columns; those of a frame would be guessed from its values.
+        connection.register("frame", pa.Table.from_pandas(frame, preserve_index=False))
+    except pa.ArrowException:
+        connection.register("frame", frame)  # a column of several types
 
 
 def typed_frame(connection: duckdb.DuckDBPyConnection, table: SemanticTable, attributes: MappingOf[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from features.contract.checks import scalar
+from features.contract.checks import scalar, sliced
 from features.contract.findings import Finding, State
 from features.contract.sources import literal
 from features.contract.tables import TRANSACTIONS
@@ -12,28 +12,23 @@ from features.contract.tables import TRANSACTIONS
 
 def order_findings(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     """Rows that share a transaction_id: how many, and whether they agree on customer and moment."""
-    # Short numbers instead of texts: a fraction of the memory. A later line of negative amount is a return of the
-    # order, and no disagreement.
-    row = connection.execute(
-        "SELECT count(*), coalesce(sum(n), 0), coalesce(sum(n) FILTER (n > 1), 0), count(*) FILTER (several), "
-        "count(*) FILTER (newest > oldest) FROM (SELECT count(*) AS n, "
-        "min(hash(customer_id)) <> max(hash(customer_id)) AS several, "
-        "min(event_time) FILTER (amount >= 0) AS oldest, max(event_time) FILTER (amount >= 0) AS newest "
-        "FROM transactions GROUP BY hash(transaction_id))"
-    ).fetchone()
-    orders, rows, lines, several, moments = map(int, row or (0, 0, 0, 0, 0))
-    findings: list[Finding] = []
-    if lines:
-        findings.append(
-            _finding(
-                "P205",
-                "order lines",
-                State.INFO,
-                "transaction_id",
-                f"{rows:,} rows are the lines of {orders:,} orders: rows that share a transaction_id are one order.",
-                f"{lines:,} of {rows:,} rows share one",
-            )
+    rows = scalar(connection, "SELECT count(*) FROM transactions")
+    counted = [_counted(connection, part) for part in sliced(rows, "hash(transaction_id)")]
+    orders, lines = map(sum, zip(*counted, strict=True))
+    if not lines:
+        return []
+    disagreeing = [_disagreeing(connection, part) for part in sliced(orders, "hash(transaction_id)")]
+    several, moments = map(sum, zip(*disagreeing, strict=True))
+    findings = [
+        _finding(
+            "P205",
+            "order lines",
+            State.INFO,
+            "transaction_id",
+            f"{rows:,} rows are the lines of {orders:,} orders: rows that share a transaction_id are one order.",
+            f"{lines:,} of {rows:,} rows share one",
         )
+    ]
     if moments:
         findings.append(
             _finding(
@@ -60,6 +55,32 @@ def order_findings(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
             )
         )
     return findings
+
+
+# Short numbers instead of texts, and a part of them at a time: a fraction of the memory.
+def _counted(connection: duckdb.DuckDBPyConnection, part: str) -> tuple[int, int]:
+    return _pair(
+        connection,
+        "SELECT count(*), coalesce(sum(n) FILTER (n > 1), 0) FROM "
+        f"(SELECT count(*) AS n FROM transactions WHERE {part} GROUP BY hash(transaction_id))",
+    )
+
+
+def _disagreeing(connection: duckdb.DuckDBPyConnection, part: str) -> tuple[int, int]:
+    # A later line of negative amount is a return of the order, and no disagreement.
+    return _pair(
+        connection,
+        "SELECT count(*) FILTER (several), count(*) FILTER (newest > oldest) FROM (SELECT "
+        "min(hash(customer_id)) <> max(hash(customer_id)) AS several, "
+        "min(event_time) FILTER (amount >= 0) AS oldest, max(event_time) FILTER (amount >= 0) AS newest "
+        f"FROM transactions WHERE {part} GROUP BY hash(transaction_id))",
+    )
+
+
+def _pair(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, int]:
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 def day_findings(connection: duckdb.DuckDBPyConnection, timezone: str) -> list[Finding]:

@@ -13,9 +13,9 @@ from features.contract import mapping
 from features.contract.checks import check_filled, check_key, future, left_out, naive, orphans
 from features.contract.consent import drop_without_consent, without_consent
 from features.contract.currencies import check_rates
-from features.contract.database import Scratch, open_database, request_database
+from features.contract.database import RequestDatabase, Scratch, open_database
 from features.contract.findings import Finding
-from features.contract.frames import typed_frame
+from features.contract.frames import register, typed_frame
 from features.contract.orders import day_findings, order_findings
 from features.contract.policies import Policies, apply_policies
 from features.contract.sources import SCHEMA, close_sources, open_sources, quoted, without_values
@@ -34,7 +34,7 @@ class Profiles:
         findings: what is wrong or thin in the tables.
         mapped: semantic table -> the columns of the contract that the project filled: those that every mapping of the
             table fills; of frames, the columns that a frame has. A table that nobody gave is absent.
-        scratch: the folder of the database, where memory is limited.
+        database: what goes with the connection when the profiles are closed.
 
     The connection holds the tables customers, transactions, activities and subscriptions (empty where unmapped).
     Every cursor sees the same tables, so one thread may use one cursor each.
@@ -45,7 +45,7 @@ class Profiles:
     timezone: str
     findings: tuple[Finding, ...] = ()
     mapped: dict[str, frozenset[str]] = field(default_factory=dict)
-    scratch: Scratch | None = None
+    database: Scratch | RequestDatabase | None = None
 
     def __enter__(self) -> Profiles:
         return self
@@ -56,8 +56,8 @@ class Profiles:
     def close(self) -> None:
         """Let go of memory and of the scratch file; without it they go with the process."""
         self.connection.close()
-        if self.scratch is not None:
-            self.scratch.close()
+        if self.database is not None:
+            self.database.close()
 
     def count(self, table: str) -> int:
         """Number of rows of a semantic table."""
@@ -121,16 +121,23 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
         now: the present, by the caller's clock; rows dated after it are then counted as a finding. UTC where naive.
 
     Raises:
-        UsageError: the configuration names something that does not exist.
+        UsageError: the configuration names something that does not exist, or the memory limit is too low.
         DataError: values of a wrong type, duplicate keys, an empty required table, money that cannot be converted.
     """
     connection, scratch = open_database(settings)
     try:
         return _loaded(connection, scratch, settings, now)
-    except BaseException:
+    except BaseException as error:
         connection.close()
         if scratch is not None:
             scratch.close()
+        # Whatever was read when memory ended is not to blame.
+        if any(isinstance(one, duckdb.OutOfMemoryException) for one in (error, error.__cause__)):
+            raise UsageError(
+                "The tables need more memory than there is.",
+                where=f"{settings.file}: engine.memory_limit",
+                fix="Raise memory_limit, or write threads = 1 under [engine].",
+            ) from error
         raise
 
 
@@ -139,7 +146,7 @@ def _loaded(
 ) -> Profiles:
     _check_names(settings)
     open_sources(connection, settings)
-    where = str(settings.file)
+    settling = _Settling(connection, Policies.of(settings), str(settings.file))
     attributes: dict[str, str] = {}
     findings: list[Finding] = []
     mapped: dict[str, frozenset[str]] = {}
@@ -154,10 +161,8 @@ def _loaded(
         connection.execute("SET search_path = 'main'")
         if resolved:
             mapped[table.name] = frozenset.intersection(*(frozenset(one.entry.columns) for one in resolved))
-            check_filled(connection, table, where)
-            findings += _settle(
-                connection, table, mapped[table.name], Policies.of(settings), attributes, where, RATES.name in mapped
-            )
+            check_filled(connection, table, settling.where)
+            findings += settling.settle(table, mapped[table.name], attributes)
     close_sources(connection, settings)
     connection.execute("DROP TABLE rates")
     mapped.pop(RATES.name, None)
@@ -212,47 +217,57 @@ def profiles_from_frames(
         DataError: a required column is missing, a value does not fit its type, keys repeat, or a line is in another
             currency.
     """
-    connection = request_database()
-    findings: list[Finding] = []
     mapped = {
         name: frozenset(map(str, frame.columns)).intersection(TABLES[name].mappable)
         for name, frame in frames.items()
         if name in TABLES
     }
-    stated = Policies(timezone=timezone) if policies is None else policies
-    for table in TABLES.values():
-        frame = frames.get(table.name)
-        if frame is None or not len(frame):
-            _fill(connection, table, [], attributes)
-            continue
-        connection.register("frame", frame)
-        _fill(connection, table, [typed_frame(connection, table, attributes)], attributes)
-        connection.unregister("frame")
-        findings += _settle(connection, table, mapped[table.name], stated, attributes, "profile", has_rates=False)
-    return Profiles(connection, dict(attributes), timezone, tuple(findings), mapped)
+    database = RequestDatabase()
+    settling = _Settling(
+        database.connection, Policies(timezone=timezone) if policies is None else policies, where="profile"
+    )
+    findings: list[Finding] = []
+    try:
+        for table in TABLES.values():
+            frame = frames.get(table.name)
+            if frame is None or not len(frame):
+                _fill(database.connection, table, [], attributes)
+                continue
+            register(database.connection, frame)
+            _fill(database.connection, table, [typed_frame(database.connection, table, attributes)], attributes)
+            database.connection.unregister("frame")
+            findings += settling.settle(table, mapped[table.name], attributes)
+    except BaseException:
+        database.close()
+        raise
+    return Profiles(database.connection, dict(attributes), timezone, tuple(findings), mapped, database)
 
 
-def _settle(
-    connection: duckdb.DuckDBPyConnection,
-    table: SemanticTable,
-    mapped: frozenset[str],
-    policies: Policies,
-    attributes: MappingOf[str, str],
-    where: str,
-    has_rates: bool,
-) -> list[Finding]:
-    """What happens to a filled table, in this order, wherever its rows come from."""
-    if table is not CUSTOMERS and table is not RATES:
-        drop_without_consent(connection, table)
-    findings = left_out(connection, table)
-    if table is RATES:
-        check_rates(connection, where)
-    if table is TRANSACTIONS:
-        findings += apply_policies(connection, policies, where, has_rates=has_rates)
-    check_key(connection, table, mapped, where)
-    if table is CUSTOMERS:
-        findings += without_consent(connection, attributes)
-    return findings
+@dataclass
+class _Settling:
+    """What happens to each filled table, in the order of TABLES, wherever its rows come from."""
+
+    connection: duckdb.DuckDBPyConnection
+    policies: Policies
+    where: str
+    has_rates: bool = False
+    refused: bool = False  # some customer may not be profiled
+
+    def settle(self, table: SemanticTable, mapped: frozenset[str], attributes: MappingOf[str, str]) -> list[Finding]:
+        if self.refused:
+            drop_without_consent(self.connection, table)
+        findings = left_out(self.connection, table)
+        if table is RATES:
+            check_rates(self.connection, self.where)
+            self.has_rates = True
+        if table is TRANSACTIONS:
+            findings += apply_policies(self.connection, self.policies, self.where, has_rates=self.has_rates)
+        check_key(self.connection, table, mapped, self.where)
+        if table is CUSTOMERS:
+            refusals = without_consent(self.connection, attributes)
+            self.refused = bool(refusals)
+            findings += refusals
+        return findings
 
 
 def _fill(

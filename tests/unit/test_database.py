@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
 from features.contract.database import Scratch
-from features.contract.profiles import Profiles
+from features.contract.profiles import Profiles, profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
 from kernel.clock import parse_as_of
-from kernel.errors import UsageError
+from kernel.errors import DataError, UsageError
 from tests.histories import bits
 from tests.projects import TABLES, TinyProject, rows
 
@@ -42,7 +44,7 @@ def test_the_tables_lie_in_a_scratch_file_that_goes_with_them(project: TinyProje
 def test_without_a_limit_nothing_is_written(project: TinyProject) -> None:
     profiles = project.profiles()
     assert rows(profiles, "SELECT path FROM duckdb_databases() WHERE database_name = 'memory'") == [(None,)]
-    assert (profiles.scratch, (project.folder / ".foresight").exists()) == (None, False)
+    assert (profiles.database, (project.folder / ".foresight").exists()) == (None, False)
 
 
 def test_the_default_folder_is_within_the_state(project: TinyProject) -> None:
@@ -63,6 +65,14 @@ def test_a_folder_that_cannot_be_written(project: TinyProject) -> None:
     assert caught.value.fix == "Name a folder that this user may write to."
 
 
+def test_a_limit_that_is_too_low_for_anything(project: TinyProject) -> None:
+    with pytest.raises(UsageError) as caught:
+        project.profiles(TABLES + limited("scratch", "300KB"))
+    assert caught.value.what == "The tables need more memory than there is."
+    assert caught.value.where.endswith("foresight.toml: engine.memory_limit")
+    assert list((project.folder / "scratch").iterdir()) == []
+
+
 def test_the_folder_of_a_killed_process_goes_and_one_in_use_stays(tmp_path: Path) -> None:
     code = (
         "import os, pathlib; from features.contract.database import Scratch\n"
@@ -79,6 +89,41 @@ def test_the_folder_of_a_killed_process_goes_and_one_in_use_stays(tmp_path: Path
     assert list(tmp_path.iterdir()) == [other.folder]
     del other
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_database_of_a_request_is_used_again_and_holds_nothing_of_the_last_one() -> None:
+    def asked(name: str) -> Profiles:
+        return profiles_from_frames({"customers": pd.DataFrame({"customer_id": [name]})}, {"city": "string"}, "UTC")
+
+    with asked("anna") as first:
+        cursor = first.connection.cursor()
+        cursor.execute("CREATE TEMP VIEW seen AS SELECT * FROM customers")
+        assert rows(first, "SELECT customer_id FROM customers") == [("anna",)]
+    with pytest.raises(duckdb.ConnectionException):
+        first.count("customers")
+    with asked("bert") as second, asked("cleo") as third:
+        assert rows(second, "SELECT customer_id FROM customers") == [("bert",)]
+        assert rows(third, "SELECT customer_id FROM customers") == [("cleo",)]
+        assert rows(second, "SELECT view_name FROM duckdb_views() WHERE view_name = 'seen'") == []
+
+
+def test_a_refused_request_does_not_spoil_the_next_one() -> None:
+    double = pd.DataFrame({"customer_id": ["anna", "anna"]})
+    for _ in range(3):
+        with pytest.raises(DataError, match="share their key"):
+            profiles_from_frames({"customers": double}, {}, "UTC")
+    with profiles_from_frames({"customers": double.head(1)}, {}, "UTC") as made:
+        assert made.count("customers") == 1
+
+
+def test_requests_at_once_do_not_see_each_other() -> None:
+    def ask(number: int) -> list[tuple[str]]:
+        frame = pd.DataFrame({"customer_id": [f"customer-{number}"]})
+        with profiles_from_frames({"customers": frame}, {}, "UTC") as made:
+            return rows(made, "SELECT customer_id FROM customers")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(40))) == [[(f"customer-{i}",)] for i in range(40)]
 
 
 def test_a_table_larger_than_memory_gives_the_same_numbers(project: TinyProject) -> None:

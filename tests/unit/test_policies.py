@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.contract.findings import Finding, State
 from features.contract.policies import Policies
@@ -343,6 +345,54 @@ def test_rows_that_are_said_to_be_orders(project: TinyProject) -> None:
     assert len(amounts(project.profiles(stated(MAPPED, lines='"orders"')))) == 3, "a cancellation is no second order"
     with pytest.raises(DataError, match="every row is said to be an order"):
         request(Policies(lines="orders"), amount=[1.0, 1.0], transaction_id=["r1", "r1"])
+
+
+# Time
+
+
+@st.composite
+def _lines(draw: st.DrawFn, first: int, last: int) -> list[dict[str, Any]]:
+    days = st.integers(first, last)
+    made = []
+    for _ in range(draw(st.integers(1, 12))):
+        happened = draw(st.integers(0, last))
+        made.append(
+            {
+                "customer_id": draw(st.sampled_from(["anna", "bert"])),
+                "transaction_id": draw(st.sampled_from(["r1", "r2", "r3"])),
+                "event_time": datetime(2024, 1, 1) + timedelta(days=happened),
+                "ingested_at": datetime(2024, 1, 1) + timedelta(days=max(happened, draw(days))),
+                "amount": float(draw(st.integers(-2, 3))),
+                "status": draw(st.sampled_from([None, "paid", "cancelled"])),
+            }
+        )
+    return made
+
+
+@given(_lines(0, 9), _lines(10, 20))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_what_comes_later_does_not_change_what_was_known(
+    past: list[dict[str, Any]], later: list[dict[str, Any]]
+) -> None:
+    strict = Policies(returns="ignore", zero_orders="drop")
+    noon = "TIMESTAMP '2024-01-10 12:00'"
+    known = f"SELECT * FROM transactions WHERE event_time < {noon} AND ingested_at <= {noon} ORDER BY ALL"
+    later = [line | {"ingested_at": max(line["ingested_at"], datetime(2024, 1, 11))} for line in later]
+    alone, together = (
+        profiles_from_frames({"transactions": pd.DataFrame(lines)}, {}, "UTC", strict) for lines in (past, past + later)
+    )
+    assert rows(alone, known) == rows(together, known)
+
+
+@given(_lines(0, 9))
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_the_order_of_rows_does_not_matter(past: list[dict[str, Any]]) -> None:
+    strict = Policies(returns="ignore", zero_orders="drop")
+    one, other = (
+        profiles_from_frames({"transactions": pd.DataFrame(lines)}, {}, "UTC", strict) for lines in (past, past[::-1])
+    )
+    everything = "SELECT * FROM transactions ORDER BY ALL"
+    assert rows(one, everything) == rows(other, everything)
 
 
 # Local days

@@ -36,6 +36,21 @@ def test_a_file_gives_typed_settings_with_the_documented_defaults(project: TinyP
     assert settings.state_folder == project.folder / ".foresight" / "tiny"
     assert settings.state_url == f"sqlite:///{project.folder}/.foresight/tiny/decisions.db"
     assert settings.registry_folder == project.folder / "mlruns"
+    assert settings.policies.model_dump() == {
+        "returns": "net",
+        "zero_orders": "keep",
+        "cancelled": ("cancelled", "canceled"),
+        "lines": "as_mapped",
+        "rates_max_age_days": 7,
+    }
+    assert settings.engine.model_dump() == {
+        "engine": "duckdb",
+        "spark_master": "local[2]",
+        "memory_limit": None,
+        "threads": None,
+        "temp_folder": None,
+    }
+    assert settings.temp_folder == project.folder / ".foresight" / "tiny" / "tmp"
 
 
 def test_the_same_from_the_file_and_from_its_folder(project: TinyProject) -> None:
@@ -54,6 +69,10 @@ def test_one_table_and_a_list_of_tables_are_both_lists(project: TinyProject) -> 
         ("[churn]\nhorizon_day = 30", "horizon_day", "churn.horizon_day", "Did you mean 'horizon_days'?"),
         ("[sevice]\nport = 1", "sevice", "sevice", "Did you mean 'service'?"),
         ("[registry]\nfoldr = 'x'", "foldr", "registry.foldr", "Did you mean 'folder'?"),
+        ("[policies]\nreturn = 'net'", "return", "policies.return", "Did you mean 'returns'?"),
+        ("[policies]\ncanceled = ['void']", "canceled", "policies.canceled", "Did you mean 'cancelled'?"),
+        ("[engine]\nmemory = '2GB'", "memory", "engine.memory", "Did you mean 'memory_limit'?"),
+        ("[polices]\nreturns = 'net'", "polices", "polices", "Did you mean 'policies'?"),
         (
             "[[tables.activities]]\nform = 'sales'\ncolumns = {}",
             "form",
@@ -104,6 +123,15 @@ def test_a_missing_or_wrong_value_of_the_project(project: TinyProject, head: str
         ("[value]\nhigh_value_share = 1.0", "value.high_value_share"),
         ("[service]\nport = 70000", "service.port"),
         ("[training]\nmax_cutoffs = 1", "training.max_cutoffs"),
+        ('[policies]\nreturns = "gross"', "policies.returns"),
+        ('[policies]\nzero_orders = "ignore"', "policies.zero_orders"),
+        ('[policies]\ncancelled = "void"', "policies.cancelled"),
+        ('[policies]\nlines = "lines"', "policies.lines"),
+        ("[policies]\nrates_max_age_days = 0", "policies.rates_max_age_days"),
+        ('[engine]\nengine = "sparc"', "engine.engine"),
+        ('[engine]\nmemory_limit = "2 apples"', "engine.memory_limit"),
+        ('[engine]\nmemory_limit = "0GB"', "engine.memory_limit"),
+        ("[engine]\nthreads = 0", "engine.threads"),
     ],
 )
 def test_a_value_out_of_range(project: TinyProject, added: str, where: str) -> None:
