@@ -10,7 +10,7 @@ from ibis.common.exceptions import IbisTypeError
 
 from features.engine.definition import Feature, FeatureSet, Rows, Value, View
 from features.engine.scope import scoped_tables
-from features.engine.views import view_rows
+from features.engine.views import GROUPED, key_of, view_rows
 
 
 def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
@@ -19,14 +19,16 @@ def feature_table(features: FeatureSet, attributes: dict[str, str]) -> Rows:
     Numbers are float64 (NULL where unknown), words are strings. The expression holds no moment in time; the scope
     does, so that one compilation serves every ``as_of``.
     """
-    transactions, activities, customers = scoped_tables(attributes)
-    wide = customers
+    scoped = scoped_tables(attributes)
+    wide = scoped.customers
     keys: list[str] = []
     for (view, window), group in _grouped(features).items():
-        rows = view_rows(view, window, transactions, activities)
+        rows = view_rows(view, window, scoped)
+        if window is not None and view not in GROUPED:
+            rows = rows.filter(rows.days_ago <= window)
         key = f"customer_of_{len(keys)}"
-        aggregated = rows.group_by("customer_id").agg(**{feature.name: feature.expression(rows) for feature in group})
-        wide = wide.left_join(aggregated.rename({key: "customer_id"}), [("customer_id", key)])
+        aggregated = rows.group_by(key_of(view)).agg(**{feature.name: feature.expression(rows) for feature in group})
+        wide = wide.left_join(aggregated.rename({key: key_of(view)}), [(key_of(view), key)])
         keys.append(key)
     wide = wide.drop(*keys)
     # The statement is kept short, one level for all features that need no other: planning it is what a request costs.
