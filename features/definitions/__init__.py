@@ -2,11 +2,43 @@
 
 from collections.abc import Mapping
 
-from features.definitions import baskets, engagement, rfm, rhythm, tenure, trend
+from features.definitions import (
+    accounts,
+    baskets,
+    change,
+    channels,
+    contact_history,
+    engagement,
+    returns,
+    rfm,
+    rhythm,
+    seasonality,
+    subscriptions,
+    support,
+    tenure,
+    trend,
+    variety,
+)
 from features.definitions.attributes import attribute_features
 from features.engine.definition import FeatureSet
 
-_GROUPS = (rfm, tenure, trend, rhythm, baskets, engagement)
+_GROUPS = (
+    rfm,
+    tenure,
+    trend,
+    change,
+    rhythm,
+    seasonality,
+    baskets,
+    variety,
+    returns,
+    channels,
+    engagement,
+    contact_history,
+    support,
+    subscriptions,
+    accounts,
+)
 
 
 def feature_set(attributes: Mapping[str, str]) -> FeatureSet:

@@ -1,13 +1,28 @@
-"""What is in the basket: size, value, discount, day and hour, variety."""
+"""What an order is like: size, value, price level, discount."""
 
-from features.engine.definition import Feature, Unit, Value, View
+from features.definitions.parts import ratio, spread
+from features.engine.definition import Expression, Feature, Rows, Unit, Value, View
 
 _WINDOW = 90
 _LAST = f"in the last {_WINDOW} days"
 
 
-def _mean(total: Value, count: Value) -> Value:
-    return total.cast("float64") / count.nullif(0)
+def _per_order(column: str) -> Expression:
+    return lambda orders: ratio(orders[column].sum(), orders.count())
+
+
+def _units(lines: Rows) -> Value:
+    # Units may be fractions (kilograms): sums of decimals do not depend on the order of rows.
+    return lines.quantity.cast("decimal(18, 4)").sum(where=lines.amount > 0)
+
+
+def _unit_price(lines: Rows) -> Value:
+    return ratio(lines.amount.sum(where=lines.amount > 0), _units(lines))
+
+
+def _discount_share(orders: Rows) -> Value:
+    paid = orders.amount.sum(where=orders.amount > 0)
+    return ratio(orders.discount.sum(), orders.discount.sum() + paid)
 
 
 FEATURES = (
@@ -16,128 +31,76 @@ FEATURES = (
         group="baskets",
         view=View.ORDERS,
         window_days=_WINDOW,
-        expression=lambda orders: _mean(orders.lines.sum(), orders.count()),
+        expression=_per_order("lines"),
         phrase=f"lines per order {_LAST}",
         unit=Unit.COUNT,
+        version=2,
+    ),
+    Feature(
+        name="units_per_order_90d",
+        group="baskets",
+        view=View.ORDERS,
+        window_days=_WINDOW,
+        expression=_per_order("quantity"),
+        phrase=f"units per order, net of returns, {_LAST}",
+        unit=Unit.RATIO,
     ),
     Feature(
         name="products_per_order_90d",
         group="baskets",
         view=View.ORDERS,
         window_days=_WINDOW,
-        expression=lambda orders: _mean(orders["products"].sum(), orders.count()),
+        expression=_per_order("products"),
         phrase=f"products per order {_LAST}",
         unit=Unit.COUNT,
+        version=2,
     ),
     Feature(
         name="categories_per_order_90d",
         group="baskets",
         view=View.ORDERS,
         window_days=_WINDOW,
-        expression=lambda orders: _mean(orders["categories"].sum(), orders.count()),
+        expression=_per_order("categories"),
         phrase=f"categories per order {_LAST}",
         unit=Unit.COUNT,
+        version=2,
     ),
     Feature(
         name="largest_order_90d",
         group="baskets",
         view=View.ORDERS,
         window_days=_WINDOW,
+        # Of max_order_90d it differs where there are returns only.
         expression=lambda orders: orders.amount.max(),
-        phrase=f"in the largest order {_LAST}",
+        phrase=f"in the largest order {_LAST}, be it a return",
         unit=Unit.MONEY,
+        version=2,
     ),
     Feature(
         name="std_order_90d",
         group="baskets",
         view=View.ORDERS,
         window_days=_WINDOW,
-        # The difference of squares is exact in decimals: as floats, equal orders would seem to differ.
-        expression=lambda orders: (
-            ((orders.amount * orders.amount).sum() * orders.count() - orders.amount.sum() * orders.amount.sum())
-            .cast("float64")
-            .sqrt()
-            / orders.count()
-        ),
+        expression=lambda orders: spread(orders.amount, orders.count()),
         phrase=f"of spread between orders {_LAST}",
         unit=Unit.MONEY,
+        version=2,
     ),
     Feature(
-        name="discount_share_90d",
+        name="order_variation_90d",
         group="baskets",
-        view=View.ORDERS,
-        window_days=_WINDOW,
-        expression=lambda orders: (
-            orders.discount.sum().cast("float64")
-            / (orders.discount.sum() + orders.amount.sum(where=orders.amount > 0)).cast("float64").nullif(0)
-        ),
-        phrase=f"of the list price saved by discounts {_LAST}",
-        unit=Unit.SHARE,
+        view=View.FEATURES,
+        expression=lambda wide: wide.std_order_90d / wide.mean_order_90d.nullif(0),
+        phrase=f"times the mean: how much orders vary {_LAST}",
+        unit=Unit.RATIO,
     ),
     Feature(
-        name="discounted_lines_share_90d",
+        name="units_90d",
         group="baskets",
         view=View.LINES,
         window_days=_WINDOW,
-        expression=lambda lines: _mean(lines.count(where=lines.discount > 0), lines.count()),
-        phrase=f"of the lines bought at a discount {_LAST}",
-        unit=Unit.SHARE,
-    ),
-    Feature(
-        name="weekend_share_90d",
-        group="baskets",
-        view=View.ORDERS,
-        window_days=_WINDOW,
-        expression=lambda orders: _mean(orders.count(where=orders.weekday >= 5), orders.count()),
-        phrase=f"of the orders on a weekend {_LAST}",
-        unit=Unit.SHARE,
-    ),
-    Feature(
-        name="evening_share_90d",
-        group="baskets",
-        view=View.ORDERS,
-        window_days=_WINDOW,
-        expression=lambda orders: _mean(orders.count(where=orders.hour >= 17), orders.count()),
-        phrase=f"of the orders after 5 pm {_LAST}",
-        unit=Unit.SHARE,
-    ),
-    Feature(
-        name="weekdays_used_90d",
-        group="baskets",
-        view=View.ORDERS,
-        window_days=_WINDOW,
-        expression=lambda orders: orders.weekday.nunique(),
-        phrase=f"different weekdays with an order {_LAST}",
-        unit=Unit.COUNT,
-        when_unknown=0,
-    ),
-    Feature(
-        name="products_90d",
-        group="baskets",
-        view=View.LINES,
-        window_days=_WINDOW,
-        expression=lambda lines: lines.product_id.nunique(),
-        phrase=f"different products {_LAST}",
-        unit=Unit.COUNT,
-        when_unknown=0,
-    ),
-    Feature(
-        name="products_365d",
-        group="baskets",
-        view=View.LINES,
-        window_days=365,
-        expression=lambda lines: lines.product_id.nunique(),
-        phrase="different products in the last 365 days",
-        unit=Unit.COUNT,
-        when_unknown=0,
-    ),
-    Feature(
-        name="channels_90d",
-        group="baskets",
-        view=View.LINES,
-        window_days=_WINDOW,
-        expression=lambda lines: lines.channel.nunique(),
-        phrase=f"different channels or stores {_LAST}",
+        expression=lambda lines: _units(lines),
+        phrase=f"units bought {_LAST}",
         unit=Unit.COUNT,
         when_unknown=0,
     ),
@@ -146,42 +109,62 @@ FEATURES = (
         group="baskets",
         view=View.LINES,
         window_days=_WINDOW,
-        expression=lambda lines: (
-            lines.amount.sum(where=lines.amount > 0).cast("float64") / lines.count(where=lines.amount > 0).nullif(0)
-        ),
+        expression=lambda lines: ratio(lines.amount.sum(where=lines.amount > 0), lines.count(where=lines.amount > 0)),
         phrase=f"per order line {_LAST}",
         unit=Unit.MONEY,
     ),
     Feature(
-        name="categories_90d",
+        name="unit_price_90d",
         group="baskets",
-        view=View.CATEGORIES,
+        view=View.LINES,
         window_days=_WINDOW,
-        expression=lambda categories: categories.count(),
-        phrase=f"different categories {_LAST}",
-        unit=Unit.COUNT,
-        when_unknown=0,
+        expression=_unit_price,
+        phrase=f"paid for a unit on average {_LAST}",
+        unit=Unit.MONEY,
     ),
     Feature(
-        name="top_category_share_90d",
+        name="unit_price_365d",
         group="baskets",
-        view=View.CATEGORIES,
+        view=View.LINES,
+        window_days=365,
+        expression=_unit_price,
+        phrase="paid for a unit on average in the last 365 days",
+        unit=Unit.MONEY,
+    ),
+    Feature(
+        name="unit_price_90d_to_365d",
+        group="baskets",
+        view=View.FEATURES,
+        expression=lambda wide: wide.unit_price_90d / wide.unit_price_365d.nullif(0),
+        phrase="times the usual price level: a unit in the last 90 days against the last 365",
+        unit=Unit.RATIO,
+    ),
+    Feature(
+        name="discount_share_90d",
+        group="baskets",
+        view=View.ORDERS,
         window_days=_WINDOW,
-        expression=lambda categories: categories.amount.max().cast("float64") / categories.amount.sum().cast("float64"),
-        phrase=f"of the spend in the top category {_LAST}",
+        expression=_discount_share,
+        phrase=f"of the list price saved by discounts {_LAST}",
+        unit=Unit.SHARE,
+        version=2,
+    ),
+    Feature(
+        name="discount_share_365d",
+        group="baskets",
+        view=View.ORDERS,
+        window_days=365,
+        expression=_discount_share,
+        phrase="of the list price saved by discounts in the last 365 days",
         unit=Unit.SHARE,
     ),
     Feature(
-        name="category_concentration_90d",
+        name="discounted_lines_share_90d",
         group="baskets",
-        view=View.CATEGORIES,
+        view=View.LINES,
         window_days=_WINDOW,
-        # Herfindahl index, from exact decimal sums.
-        expression=lambda categories: (
-            (categories.amount * categories.amount).sum().cast("float64")
-            / (categories.amount.sum().cast("float64") * categories.amount.sum().cast("float64"))
-        ),
-        phrase=f"concentration of spend on few categories {_LAST} (1 = all in one)",
-        unit=Unit.RATIO,
+        expression=lambda lines: ratio(lines.count(where=lines.discount > 0), lines.count()),
+        phrase=f"of the lines bought at a discount {_LAST}",
+        unit=Unit.SHARE,
     ),
 )

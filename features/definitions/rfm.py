@@ -1,5 +1,6 @@
 """Recency, frequency and money, exactly as the papers on buying behaviour define them (Fader, Hardie & Lee 2005)."""
 
+from features.definitions.parts import ratio, spread
 from features.engine.definition import Feature, Unit, View
 
 FEATURES = (
@@ -37,6 +38,14 @@ FEATURES = (
         unit=Unit.DAYS,
     ),
     Feature(
+        name="recency_to_T",
+        group="rfm",
+        view=View.FEATURES,
+        expression=lambda wide: wide.recency_days / wide.T_days.nullif(0),
+        phrase="of the time as a customer lies before the last purchase",
+        unit=Unit.SHARE,
+    ),
+    Feature(
         name="monetary_value",
         group="rfm",
         view=View.DAYS,
@@ -48,6 +57,30 @@ FEATURES = (
         unit=Unit.MONEY,
     ),
     Feature(
+        name="first_day_spend",
+        group="rfm",
+        view=View.DAYS,
+        expression=lambda days: days.amount.argmax(days.day_ago),
+        phrase="spent on the first purchase day",
+        unit=Unit.MONEY,
+    ),
+    Feature(
+        name="last_day_spend",
+        group="rfm",
+        view=View.DAYS,
+        expression=lambda days: days.amount.argmin(days.day_ago),
+        phrase="spent on the last purchase day",
+        unit=Unit.MONEY,
+    ),
+    Feature(
+        name="day_spend_variation",
+        group="rfm",
+        view=View.DAYS,
+        expression=lambda days: spread(days.amount, days.count()) / ratio(days.amount.sum(), days.count()),
+        phrase="times the mean: how much the spend of a purchase day varies",
+        unit=Unit.RATIO,
+    ),
+    Feature(
         name="net_spend",
         group="rfm",
         view=View.LINES,
@@ -57,14 +90,22 @@ FEATURES = (
         when_unknown=0,
     ),
     Feature(
-        name="returned_share",
+        name="orders_so_far",
         group="rfm",
-        view=View.LINES,
-        expression=lambda lines: (
-            lines.amount.sum(where=lines.amount < 0).cast("float64").fill_null(0).abs()  # no -0.0
-            / lines.amount.sum(where=lines.amount > 0).cast("float64")
+        view=View.ORDERS,
+        expression=lambda orders: orders.count(where=orders.amount > 0),
+        phrase="orders so far",
+        unit=Unit.COUNT,
+        when_unknown=0,
+    ),
+    Feature(
+        name="mean_order",
+        group="rfm",
+        view=View.ORDERS,
+        expression=lambda orders: ratio(
+            orders.amount.sum(where=orders.amount > 0), orders.count(where=orders.amount > 0)
         ),
-        phrase="of the money spent was returned",
-        unit=Unit.SHARE,
+        phrase="per order so far",
+        unit=Unit.MONEY,
     ),
 )

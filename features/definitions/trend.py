@@ -1,12 +1,12 @@
-"""How much and how often in the last days, and whether that is more or less than before."""
+"""How much and how often in the last days."""
 
 from collections.abc import Iterator
 from math import log
 
+from features.definitions.parts import ratio
 from features.engine.definition import Expression, Feature, Unit, View
 
-WINDOWS = (7, 14, 30, 60, 90, 365)
-_RATIOS = ((7, 30), (14, 60), (30, 90), (90, 365))
+WINDOWS = (7, 14, 30, 60, 90, 180, 365)
 
 
 def _in_windows() -> Iterator[Feature]:
@@ -21,6 +21,7 @@ def _in_windows() -> Iterator[Feature]:
             phrase=f"spent {last}",
             unit=Unit.MONEY,
             when_unknown=0,
+            version=2,
         )
         yield Feature(
             name=f"orders_{days}d",
@@ -31,16 +32,27 @@ def _in_windows() -> Iterator[Feature]:
             phrase=f"orders {last}",
             unit=Unit.COUNT,
             when_unknown=0,
+            version=2,
         )
         yield Feature(
             name=f"mean_order_{days}d",
             group="trend",
             view=View.ORDERS,
             window_days=days,
-            expression=lambda orders: (
-                orders.amount.sum(where=orders.amount > 0).cast("float64") / orders.count(where=orders.amount > 0)
+            expression=lambda orders: ratio(
+                orders.amount.sum(where=orders.amount > 0), orders.count(where=orders.amount > 0)
             ),
             phrase=f"per order {last}",
+            unit=Unit.MONEY,
+            version=2,
+        )
+        yield Feature(
+            name=f"max_order_{days}d",
+            group="trend",
+            view=View.ORDERS,
+            window_days=days,
+            expression=lambda orders: orders.amount.max(where=orders.amount > 0),
+            phrase=f"in the largest order {last}",
             unit=Unit.MONEY,
         )
         yield Feature(
@@ -52,24 +64,8 @@ def _in_windows() -> Iterator[Feature]:
             phrase=f"days with a purchase {last}",
             unit=Unit.COUNT,
             when_unknown=0,
+            version=2,
         )
-
-
-def _rate_ratio(of: str, short: int, long: int) -> Expression:
-    return lambda wide: (wide[f"{of}_{short}d"] / short) / (wide[f"{of}_{long}d"] / long).nullif(0)
-
-
-def _between_windows() -> Iterator[Feature]:
-    for short, long in _RATIOS:
-        for of in ("spend", "orders"):
-            yield Feature(
-                name=f"{of}_{short}d_to_{long}d",
-                group="trend",
-                view=View.FEATURES,
-                expression=_rate_ratio(of, short, long),
-                phrase=f"times the usual pace: {of} a day in the last {short} days against the last {long}",
-                unit=Unit.RATIO,
-            )
 
 
 def _decayed(half_life_days: int) -> Expression:
@@ -94,4 +90,4 @@ def _with_memory() -> Iterator[Feature]:
         )
 
 
-FEATURES = (*_in_windows(), *_between_windows(), *_with_memory())
+FEATURES = (*_in_windows(), *_with_memory())

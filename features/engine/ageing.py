@@ -38,13 +38,23 @@ _CLOCKS = {"days_ago": Course.GROWS, "day_ago": Course.GROWS_BY_DAY}
 _ORDERED = ops.Greater | ops.GreaterEqual | ops.Less | ops.LessEqual
 
 
+_NOT_FOLLOWED = frozenset(
+    {
+        View.CUSTOMERS,  # attributes have no history
+        View.FEATURES,  # follow from the others
+        View.SUBSCRIPTIONS,  # contracts begin, renew and end with the calendar
+        View.ACCOUNT_LINES,  # what happened to one customer changes others
+    }
+)
+
+
 class _Unknown(Exception):  # noqa: N818
     """The expression depends on time in a way that is not followed."""
 
 
 def ageing(feature: Feature, scoped: ScopedTables) -> Ageing:
-    """Read a feature's ageing off its definition. (CUSTOMERS and FEATURES are made anew every time: ``again``.)"""
-    if feature.view in (View.CUSTOMERS, View.FEATURES):
+    """Read a feature's ageing off its definition. """
+    if feature.view in _NOT_FOLLOWED:
         return Ageing(Course.AGAIN, ())
     rows = view_rows(feature.view, feature.window_days, scoped)
     edges: set[float] = set() if feature.window_days is None else {float(feature.window_days)}
@@ -91,7 +101,7 @@ def _compared(arg: ops.Value, bounds: list[ops.Literal], edges: set[float], *, i
     return Course.STILL
 
 
-_HIDDEN_CLOCKS = frozenset({"started_days_ago", "first_days_ago", "ends_in_days"})
+_HIDDEN_CLOCKS = frozenset({"first_days_ago"})
 
 
 def _unknown() -> Course:

@@ -19,19 +19,21 @@ from features.engine.windows import Aggregates
 _PLAIN = (View.CUSTOMERS, View.FEATURES)
 
 
-def feature_table(features: FeatureSet, attributes: dict[str, str], *, orders: bool = False) -> Rows:
+def feature_table(
+    features: FeatureSet, attributes: Mapping[str, str], *, orders: bool = False, accounts: bool = False
+) -> Rows:
     """The Ibis expression over the scoped tables: ``customer_id`` and one column per feature, in order.
 
     Numbers are float64 (NULL where unknown), words are strings. The expression holds no moment in time; the scope
     does, so that one compilation serves every ``as_of``.
     """
-    scoped = scoped_tables(attributes, orders=orders)
+    scoped = scoped_tables(attributes, orders=orders, accounts=accounts)
     aggregates = Aggregates(scoped)
     parts = {f.name: aggregates.put(f) for f in features if f.view not in _PLAIN}
     wide, keys = scoped.customers, []
-    for name, block in aggregates.blocks():
-        key = f"{name}__customer"
-        wide = wide.left_join(block.rename({key: "customer_id"}), [("customer_id", key)])
+    for name, of, block in aggregates.blocks():
+        key = f"{name}__of"
+        wide = wide.left_join(block.rename({key: of}), [(of, key)])
         keys.append(key)
     wide = wide.drop(*keys)
     # The statement is kept short, one level for all features that need no other: planning it has its price.
@@ -64,7 +66,7 @@ def _derived(features: FeatureSet, wide: Rows) -> Rows:
 @lru_cache(maxsize=32)
 def compiled(features: FeatureSet, attributes: tuple[tuple[str, str], ...], dialect: str = "duckdb") -> str:
     """The same as SQL text, once per process and project."""
-    table = feature_table(features, dict(attributes), orders=dialect == "duckdb")
+    table = feature_table(features, dict(attributes), orders=dialect == "duckdb", accounts=dialect == "duckdb")
     return str(ibis.to_sql(table, dialect=dialect))
 
 

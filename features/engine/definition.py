@@ -28,14 +28,35 @@ class View(StrEnum):
     before ``as_of``) are all that a definition can see, so that it cannot look past ``as_of``.
     """
 
-    LINES = "lines"  # order lines: transaction_id, amount, discount, quantity, product_id, category, channel
-    ORDERS = "orders"  # amount, discount, quantity, lines, products, categories, weekday (0 = Monday), hour
-    DAYS = "days"  # days with a purchase: day_ago, amount, orders
-    GAPS = "gaps"  # days between successive purchase days: gap_days, rank (1 = newest)
-    CATEGORIES = "categories"  # spend per category: category, amount
-    ACTIVITIES = "activities"  # kind, value, detail
-    CUSTOMERS = "customers"  # created_days_ago and the project's attributes; not aggregated
-    FEATURES = "features"  # the columns above; not aggregated: ratios and differences
+    # order lines: transaction_id, amount, discount, quantity, product_id, category, channel
+    LINES = "lines"
+    # amount, discount, quantity, lines, returned_lines, products, categories, weekday (0 = Monday), hour
+    ORDERS = "orders"
+    # days with a purchase: day_ago, amount, orders, channels
+    DAYS = "days"
+    # days between successive purchase days: gap_days, rank (1 = newest), switched (another channel than before)
+    GAPS = "gaps"
+    # what was bought of each category, product, channel: amount, lines, first_days_ago, days_ago (the newest)
+    CATEGORIES = "categories"
+    PRODUCTS = "products"
+    CHANNELS = "channels"
+    # kind, value, detail, sentiment
+    ACTIVITIES = "activities"
+    # campaigns received: detail, since_purchase (no purchase came after it), since_response (nor a response)
+    CONTACTS = "contacts"
+    # days with an activity that has a sentiment: day_ago, lowest
+    SENTIMENTS = "sentiments"
+    # newest known version of each contract: plan, amount, monthly_amount, first_monthly_amount, recurrence_months,
+    # is_recurring, started_days_ago, ends_in_days (missing while open; negative once ended), renews_in_days,
+    # is_active, was_open (an older version, or this one, had no end), versions, first_days_ago, plan_changes,
+    # plan_changed_days_ago
+    SUBSCRIPTIONS = "subscriptions"
+    # order lines of all customers of the customer's account: buyer, transaction_id, amount
+    ACCOUNT_LINES = "account lines"
+    # created_days_ago and the project's attributes; not aggregated
+    CUSTOMERS = "customers"
+    # the columns above; not aggregated: ratios and differences
+    FEATURES = "features"
 
 
 # Ibis finds a column's methods from the schema, at run time: statically every row and value would be refused.

@@ -15,12 +15,12 @@ import duckdb
 from features.contract.profiles import Profiles
 from features.contract.sources import quoted
 from features.engine.definition import View
+from features.engine.scope import SCHEMA
 
-SCHEMA = "prepared"
-EVENTS = ("transactions", "activities")
+EVENTS = ("transactions", "activities", "subscriptions")
 # Words beyond this many different ones stay text: a code for each would cost more than it saves.
 _MOST_WORDS = 1_000_000
-_WORDS = {"transactions": ("product_id", "category", "channel"), "activities": ("kind", "detail")}
+_WORDS = {"transactions": ("product_id", "category", "channel"), "activities": ("kind", "detail"), "subscriptions": ("plan",)}
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -35,6 +35,7 @@ def prepare(profiles: Profiles) -> None:
             _customers(cursor, profiles)
             _transactions(cursor, profiles)
             _activities(cursor, profiles)
+            _subscriptions(cursor, profiles)
             cursor.execute(f"CREATE VIEW main.{SCHEMA}_done AS SELECT TRUE AS done")
 
 
@@ -108,8 +109,8 @@ def _put_orders_together(cursor: duckdb.DuckDBPyConnection) -> None:
     # (``whole`` is false) are put together again for each.
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE chosen_orders AS SELECT customer, transaction_id, max(event_time) AS event_time, "
-        "max(ingested_at) AS ingested_at, sum(amount) AS amount, sum(discount) AS discount, sum(quantity) AS quantity, "
-        "count(*) AS lines, count(product_id) AS products, count(category) AS categories, "
+        "max(ingested_at) AS ingested_at, sum(amount) AS amount, sum(discount) AS discount, sum(CAST(quantity AS DECIMAL(18,4))) AS quantity, "
+        "count(*) AS lines, count(*) FILTER (amount < 0) AS returned_lines, count(product_id) AS products, count(category) AS categories, "
         "min(weekday) AS weekday, min(hour) AS hour, max(day) AS day, "
         "min(event_time) = max(event_time) AND min(ingested_at) = max(ingested_at) AS whole "
         "FROM chosen_transactions GROUP BY customer, transaction_id"
@@ -126,9 +127,19 @@ def _put_orders_together(cursor: duckdb.DuckDBPyConnection) -> None:
 
 def _activities(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
     cursor.execute(
-        f"CREATE TABLE {SCHEMA}.activities AS SELECT customer, event_time, ingested_at, value, "
+        f"CREATE TABLE {SCHEMA}.activities AS SELECT customer, event_time, ingested_at, value, sentiment, "
         f"{_coded(cursor, 'activities')}, {_day(_local(profiles.timezone))} AS day "
         f"FROM activities JOIN {SCHEMA}.customers USING (customer_id) ORDER BY customer"
+    )
+
+
+def _subscriptions(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
+    cursor.execute(
+        f"CREATE TABLE {SCHEMA}.subscriptions AS SELECT customer, hash(subscription_id) AS subscription_id, event_time, "
+        f"ingested_at, {_coded(cursor, 'subscriptions')}, amount, recurrence_months, is_recurring, "
+        f"{_day('start_date')} AS start_day, {_day('end_date')} AS end_day, "
+        f"{_day(_local(profiles.timezone))} AS day "
+        f"FROM subscriptions JOIN {SCHEMA}.customers USING (customer_id) ORDER BY customer"
     )
 
 

@@ -5,7 +5,7 @@ Everything above sees only the views ``scoped_*``. They have no ``event_time``: 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -37,17 +37,50 @@ ORDER_SCHEMA = {
     "transaction_id": "string",
     "amount": "decimal(38, 4)",
     "discount": "decimal(38, 4)",
-    "quantity": "float64",
+    "quantity": "decimal(38, 4)",
     "lines": "int64",
+    "returned_lines": "int64",
     "products": "int64",
     "categories": "int64",
     "weekday": "int64",
     "hour": "int64",
     **_TIME,
 }
-ACTIVITY_SCHEMA = {"customer_id": "string", "kind": "string", "value": "float64", "detail": "string", **_TIME}
-SCHEMAS = {"transactions": TRANSACTION_SCHEMA, "activities": ACTIVITY_SCHEMA}
+ACCOUNT_SCHEMA = {
+    "account_id": "string",
+    "buyer": "string",
+    "transaction_id": "string",
+    "amount": "decimal(18, 4)",
+    "product_id": "string",
+    **_TIME,
+}
+ACTIVITY_SCHEMA = {
+    "customer_id": "string",
+    "kind": "string",
+    "value": "float64",
+    "detail": "string",
+    "sentiment": "float64",
+    **_TIME,
+}
+SUBSCRIPTION_SCHEMA = {
+    "customer_id": "string",
+    "subscription_id": "string",
+    "plan": "string",
+    "amount": "decimal(18, 4)",
+    "recurrence_months": "float64",
+    "is_recurring": "boolean",
+    "start_days_ago": "float64",
+    "ends_in_days": "float64",
+    **_TIME,
+}
+SCHEMAS = {
+    "transactions": TRANSACTION_SCHEMA,
+    "activities": ACTIVITY_SCHEMA,
+    "subscriptions": SUBSCRIPTION_SCHEMA,
+}
 """Semantic table of events -> the columns of its scoped twin."""
+SCHEMA = "prepared"
+"""Where ``features/engine/events.py`` keeps events for every moment."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -57,24 +90,34 @@ class ScopedTables(NamedTuple):
     lines: Rows
     activities: Rows
     customers: Rows
+    subscriptions: Rows
     orders: Rows | None = None
+    account_lines: Rows | None = None
 
 
-def scoped_tables(attributes: dict[str, str], *, orders: bool = False) -> ScopedTables:
-    """What definitions are written over; with ``orders`` where the engine has them put together already."""
-    customers = {"customer_id": "string", "created_days_ago": "float64", **attributes}
+def scoped_tables(attributes: Mapping[str, str], *, orders: bool = False, accounts: bool = False) -> ScopedTables:
+    """What definitions are written over.
+
+    Args:
+        attributes: of customers: name -> Ibis type.
+        orders: the engine has lines put together to orders already (``scoped_orders``).
+        accounts: the engine has the lines of a customer's account (``scoped_account_lines``).
+    """
+    customers = {"customer_id": "string", "created_days_ago": "float64", "account_id": "string", **attributes}
     return ScopedTables(
         ibis.table(TRANSACTION_SCHEMA, name="scoped_transactions"),
         ibis.table(ACTIVITY_SCHEMA, name="scoped_activities"),
         ibis.table(customers, name="scoped_customers"),
+        ibis.table(SUBSCRIPTION_SCHEMA, name="scoped_subscriptions"),
         ibis.table(ORDER_SCHEMA, name="scoped_orders") if orders else None,
+        ibis.table(ACCOUNT_SCHEMA, name="scoped_account_lines") if accounts else None,
     )
 
 
 _IN_PARTS = (
-    " UNION ALL SELECT customer_id, transaction_id, sum(amount), sum(discount), sum(quantity), count(*), "
-    "count(DISTINCT product_id), count(DISTINCT category), min(weekday), min(hour), min(days_ago), min(day_ago) "
-    "FROM scoped_transactions SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM chosen_orders WHERE NOT whole) "
+    " UNION ALL SELECT customer_id, transaction_id, sum(amount), sum(discount), sum(CAST(quantity AS DECIMAL(18,4))), "
+    "count(*), count(*) FILTER (amount < 0), count(DISTINCT product_id), count(DISTINCT category), min(weekday), "
+    "min(hour), min(days_ago), min(day_ago) FROM scoped_transactions SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM chosen_orders WHERE NOT whole) "
     "USING (customer_id, transaction_id) GROUP BY customer_id, transaction_id"
 )
 
@@ -108,13 +151,27 @@ def apply_scope(
     )
     if View.ORDERS in views:
         _scope_orders(cursor, known, time)
+    if View.ACCOUNT_LINES in views:
+        cursor.execute(
+            "CREATE OR REPLACE TEMP VIEW scoped_account_lines AS SELECT account_id, customer AS buyer, transaction_id, "
+            f"amount, product_id, {time} FROM {SCHEMA}.transactions JOIN {SCHEMA}.customers USING (customer) "
+            "WHERE account_id IN (SELECT account_id FROM chosen_customers) "
+            f"AND (created_at IS NULL OR created_at < {moment}) AND {known}"
+        )
     cursor.execute(
         "CREATE OR REPLACE TEMP VIEW scoped_activities AS SELECT customer AS customer_id, kind, value, detail, "
-        f"{time} FROM chosen_activities WHERE {known}"
+        f"sentiment, {time} FROM chosen_activities WHERE {known}"
+    )
+    # Days of a contract are whole local days, counted from the last day of which something can be known.
+    day = last_day(as_of, profiles.timezone)
+    cursor.execute(
+        "CREATE OR REPLACE TEMP VIEW scoped_subscriptions AS SELECT customer AS customer_id, subscription_id, plan, "
+        f"amount, recurrence_months, is_recurring, CAST({day} - start_day AS DOUBLE) AS start_days_ago, "
+        f"CAST(end_day - {day} AS DOUBLE) AS ends_in_days, {time} FROM chosen_subscriptions WHERE {known}"
     )
     attributes = "".join(f", {quoted(name)}" for name in profiles.attributes)
     cursor.execute(
-        "CREATE OR REPLACE TEMP VIEW scoped_customers AS SELECT customer AS customer_id, "
+        "CREATE OR REPLACE TEMP VIEW scoped_customers AS SELECT customer AS customer_id, account_id, "
         f"(epoch_us({moment}) - epoch_us(created_at)) / 86400000000.0 AS created_days_ago{attributes} "
         f"FROM chosen_customers WHERE created_at IS NULL OR created_at < {moment}"
     )
@@ -122,7 +179,8 @@ def apply_scope(
 
 def _scope_orders(cursor: duckdb.DuckDBPyConnection, known: str, time: str) -> None:
     whole = (
-        "SELECT customer AS customer_id, transaction_id, amount, discount, quantity, lines, products, categories, "
+        "SELECT customer AS customer_id, transaction_id, amount, discount, quantity, lines, returned_lines, "
+        "products, categories, "
         f"CAST(weekday AS BIGINT) AS weekday, CAST(hour AS BIGINT) AS hour, {time} FROM chosen_orders "
         f"WHERE whole AND {known}"
     )

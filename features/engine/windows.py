@@ -6,14 +6,14 @@ A row of a view lies in a window of ``w`` days when its own ``days_ago`` is at m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import ibis.expr.operations as ops
 
 from features.engine.definition import Feature, Rows, Value, View
 from features.engine.scope import ScopedTables
-from features.engine.views import GROUPED, view_rows
+from features.engine.views import GROUPED, key_of, view_rows
 
 # Views whose rows are many: their distinct counts come from one row per value (see _Block.distinct).
 _MANY = frozenset({View.LINES, View.ACTIVITIES})
@@ -42,6 +42,7 @@ class _Block:
 
     name: str
     rows: Rows
+    key: str
     columns: dict[ops.Node, str] = field(default_factory=dict)
 
     def column(self, aggregate: ops.Node) -> str:
@@ -49,9 +50,9 @@ class _Block:
         return self.columns.setdefault(aggregate, f"{self.name}__{len(self.columns)}")
 
     def table(self) -> Rows:
-        """One row per customer who has rows."""
+        """One row per key that has rows."""
         named = {name: aggregate.to_expr() for aggregate, name in self.columns.items()}
-        return self.rows.group_by("customer_id").agg(**named)
+        return self.rows.group_by(self.key).agg(**named)
 
 
 class Aggregates:
@@ -69,8 +70,9 @@ class Aggregates:
         """
         grouped = feature.view in GROUPED
         key = (feature.view, feature.window_days if grouped else None)
+        of = key_of(feature.view)
         block = self._block(
-            key, feature.view, lambda: view_rows(feature.view, feature.window_days, self._scoped)
+            key, feature.view.replace(" ", "_"), of, lambda: view_rows(feature.view, feature.window_days, self._scoped)
         )
         expression = feature.expression(block.rows)
         days = None if grouped else feature.window_days
@@ -95,11 +97,11 @@ class Aggregates:
         value: Value = part.expression.op().replace(found, filter=ops.Value).to_expr()
         return (wide[part.rows] > 0).ifelse(value, None)
 
-    def blocks(self) -> Iterator[tuple[str, Rows]]:
-        """Name and table of every grouping: customer_id and the columns of its aggregates."""
+    def blocks(self) -> Iterator[tuple[str, str, Rows]]:
+        """Name, key and table of every grouping: the key and the columns of its aggregates."""
         for block in self._blocks.values():
             if block.columns:
-                yield block.name, block.table()
+                yield block.name, block.key, block.table()
 
     def _values(self, key: object, rows: Rows, aggregate: ops.CountDistinct) -> _Block:
         # A value is in the window when its newest row is: one row per value answers every window, where a distinct
@@ -110,11 +112,11 @@ class Aggregates:
             kept = rows.mutate(value=value).filter(known)
             return kept.group_by("customer_id", "value").agg(days_ago=kept.days_ago.min())
 
-        return self._block((key, aggregate.arg, aggregate.where), "values", newest)
+        return self._block((key, aggregate.arg, aggregate.where), "values", "customer_id", newest)
 
-    def _block(self, key: object, name: str, rows) -> _Block:  # type: ignore[no-untyped-def]
+    def _block(self, key: object, name: str, of: str, rows: Callable[[], Rows]) -> _Block:
         if key not in self._blocks:
-            self._blocks[key] = _Block(f"{name}{len(self._blocks)}", rows())
+            self._blocks[key] = _Block(f"{name}{len(self._blocks)}", rows(), of)
         return self._blocks[key]
 
 

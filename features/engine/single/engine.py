@@ -11,9 +11,9 @@ import pandas as pd
 
 from features.engine.compile import feature_table
 from features.engine.definition import FeatureSet
-from features.engine.scope import SCHEMAS
+from features.engine.scope import ACCOUNT_SCHEMA, SCHEMAS
 from features.engine.single.program import Program
-from features.engine.single.rows import Columns, customer_row, event_table
+from features.engine.single.rows import Columns, customer_row, empty, event_table
 
 
 class SingleCustomer:
@@ -26,7 +26,7 @@ class SingleCustomer:
     def __init__(self, features: FeatureSet, attributes: Mapping[str, str], timezone: str) -> None:
         self._attributes = dict(attributes)
         self._timezone = timezone
-        self._program = Program(feature_table(features, self._attributes))
+        self._program = Program(feature_table(features, self._attributes, accounts=True))
         self._words = set(features.words)
         self._names = features.names
 
@@ -46,6 +46,8 @@ class SingleCustomer:
         tables = {
             f"scoped_{name}": event_table(name, events.get(name, {}), self._timezone, as_of) for name in SCHEMAS
         }
+        # What the account's other customers did is not in a profile: unknown, rather than a part taken for the whole.
+        tables["scoped_account_lines"] = {name: empty(kind) for name, kind in ACCOUNT_SCHEMA.items()}
         values = self._program.run(tables, customer_row(customer, self._attributes, as_of))
         index = pd.Index([customer_id], name="customer_id", dtype="object")
         numbers = [np.nan if v is None or n in self._words else v for n, v in zip(self._names, values, strict=True)]

@@ -18,16 +18,20 @@ from features.engine.single import groups as by
 from features.engine.single.values import (
     Column,
     Scalar,
+    both_known,
     decimal_to_float,
     decimals,
     decimals_to_floats,
     exact,
+    spread_out,
 )
 
 Table = Mapping[str, Column]
 Register = int
 Step = tuple[Callable[..., Any], Register, tuple[Register, ...]]
 _CUSTOMER = "customer_id"
+_ONE = frozenset({_CUSTOMER, "account_id"})
+"""Keys of which the rows of one customer have one value."""
 
 
 class NotCompiledError(Exception):
@@ -94,7 +98,7 @@ class _Compiler:
         if isinstance(relation, ops.UnboundTable):
             return relation.name == "scoped_customers"
         if isinstance(relation, ops.Aggregate):
-            return set(relation.groups) == {_CUSTOMER}
+            return _ONE.issuperset(relation.groups)
         if isinstance(relation, ops.JoinChain):
             return self._single(relation.first.parent)
         return self._single(relation.parent)
@@ -111,14 +115,25 @@ class _Compiler:
                 return register
             case ops.JoinReference() | ops.DropColumns() | ops.Sort():
                 return self.column(relation.parent, name)
-            case ops.Project() | ops.JoinChain():
+            case ops.Project():
                 return self.value(relation.values[name])
+            case ops.JoinChain():
+                return self._joined(relation, name)
             case ops.Filter():
                 return self._step(Column.take, self.column(relation.parent, name), self._filtered(relation))
             case ops.Aggregate():
                 return self._aggregated(relation, name)
             case _:
                 raise NotCompiledError(type(relation).__name__)
+
+    def _joined(self, relation: ops.JoinChain, name: str) -> Register:
+        if any(link.how != "left" for link in relation.rest):
+            raise NotCompiledError("a join that is no left join")
+        value = relation.values[name]
+        if self._single(relation) or self._has_rows(value):
+            return self.value(value)
+        # What there is once per customer, beside each of the rows.
+        return self._step(spread_out, self.value(value), self._any_column(relation.first))
 
     def _filtered(self, relation: ops.Filter) -> Register:
         if self._single(relation):
@@ -132,10 +147,10 @@ class _Compiler:
         )
 
     def _aggregated(self, relation: ops.Aggregate, name: str) -> Register:
-        keys = [key for group, key in relation.groups.items() if group != _CUSTOMER]
+        keys = [key for group, key in relation.groups.items() if group not in _ONE]
         if name in relation.metrics:
             return self._reduced(relation.metrics[name], relation, keys)
-        if name == _CUSTOMER:
+        if name in _ONE:
             raise NotCompiledError("the customer's id within a definition")
         key = self.value(relation.groups[name])
         return self._step(lambda column, groups: column.take(groups.first), key, self._groups(relation, keys))
@@ -251,18 +266,20 @@ class _Compiler:
 
     def _words(self, op: ops.Value, operands: list[ops.Value]) -> Register:
         """A column of words compared with a word."""
-        left, right = operands if len(operands) == 2 else (None, None)
-        if not isinstance(op, ops.Equals | ops.NotEquals) or not isinstance(right, ops.Literal) or left is None:
+        if not isinstance(op, ops.Equals | ops.NotEquals):
             raise NotCompiledError(f"{type(op).__name__} of words")
-        word, same = right.value, isinstance(op, ops.Equals)
+        same = isinstance(op, ops.Equals)
 
-        def compare(column: Column) -> Column:
-            assert column.words is not None
-            equal = column.values == column.words.get(word, -2)
-            return Column(equal if same else ~equal, column.known)
+        def compare(a: Column, b: Column | str) -> Column:
+            assert a.words is not None
+            if isinstance(b, Column):
+                equal, known = a.values == _same_codes(a, b), both_known(a, b)
+            else:
+                equal, known = a.values == a.words.get(b, -2), a.known
+            return Column(equal if same else ~equal, known)
 
-        scalar = lambda a: None if a is None else (a == word) is same  # noqa: E731
-        return self._either(op, scalar, compare, [self.value(left)])
+        scalar = lambda a, b: None if a is None or b is None else (a == b) is same  # noqa: E731
+        return self._either(op, scalar, compare, [self.value(operand) for operand in operands])
 
     def _in(self, op: ops.InValues) -> Register:
         if not all(isinstance(option, ops.Literal) for option in op.options):
@@ -389,6 +406,14 @@ class _Compiler:
                 return self._step(shift, self.value(op.func.arg), order_of, same)
             case _:
                 raise NotCompiledError(type(op.func).__name__)
+
+
+def _same_codes(a: Column, b: Column) -> Any:
+    """The values of ``b`` in the codes of ``a``."""
+    assert a.words is not None and b.words is not None
+    if a.words is b.words or not len(b.values):
+        return b.values
+    return np.array([*(a.words.get(word, -2) for word in b.words), -2])[b.values]
 
 
 def _source(op: ops.Field) -> ops.Value:

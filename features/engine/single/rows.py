@@ -48,7 +48,7 @@ def event_table(table: str, columns: Columns, timezone: str, as_of: datetime) ->
     happened = [None if moment is None else microseconds(moment) for moment in moments]
     told = columns.get("ingested_at", moments)
     heard = [h if m is None else microseconds(m) for m, h in zip(told, happened, strict=True)]
-    required = [texts[c.name] if c.name in texts else columns[c.name] for c in semantic.columns if _needed(c.name, semantic)]
+    required = [_required(semantic, column.name, columns, texts) for column in semantic.columns if column.required]
     rows = [
         i
         for i, (h, k) in enumerate(zip(happened, heard, strict=True))
@@ -59,6 +59,8 @@ def event_table(table: str, columns: Columns, timezone: str, as_of: datetime) ->
         for name, kind in SCHEMAS[table].items()
         if name not in _COMPUTED and name != "customer_id"
     }
+    if table == "subscriptions":
+        found |= _terms(columns, rows, last_day(as_of, timezone))
     return found | _times([happened[i] for i in rows], [moments[i] for i in rows], timezone, as_of, now)
 
 
@@ -77,14 +79,32 @@ def customer_row(values: Mapping[str, Any], attributes: Mapping[str, str], as_of
             fix="Send an earlier created_at, or a later as_of.",
         )
     known = {name: _attribute(name, kind, values.get(name)) for name, kind in attributes.items()}
-    return {**known, "created_days_ago": None if created is None else (now - microseconds(created)) / _DAY}
+    account = values.get("account_id")
+    return {**known, "account_id": account, "created_days_ago": None if created is None else (now - microseconds(created)) / _DAY}
 
 
-_COMPUTED = frozenset({"days_ago", "day_ago", "weekday", "hour"})
+def empty(kind: str) -> Column:
+    """A column of no rows."""
+    return _typed(kind, ())
 
 
-def _needed(column: str, table: SemanticTable) -> bool:
-    return table.column(column).required and column not in ("customer_id", "event_time")
+_COMPUTED = frozenset({"days_ago", "day_ago", "weekday", "hour", "start_days_ago", "ends_in_days"})
+
+
+def _required(
+    table: SemanticTable, name: str, columns: Columns, texts: Mapping[str, Sequence[str | None]]
+) -> Sequence[Any]:
+    if name in texts:
+        return texts[name]
+    if name in columns or name == "customer_id":
+        return columns.get(name, columns.get("event_time", ()))
+    if not any(len(values) for values in columns.values()):
+        return ()
+    raise DataError(
+        f"The column '{name}' ({table.column(name).description}) is missing.",
+        where=f"profile: {table.name}",
+        fix="Send it with every row.",
+    )
 
 
 def _texts(columns: Columns, name: str) -> list[str | None]:
@@ -109,6 +129,12 @@ def _typed(kind: str, values: Sequence[Any]) -> Column:
     elif kind == "boolean":
         numbers = numbers.astype(bool)
     return Column(numbers, None if known.all() else known)
+
+
+def _terms(columns: Columns, rows: Sequence[int], today: int) -> dict[str, Column]:
+    begun = [today - (day.toordinal() - _EPOCH_DAY) for day in _values(columns, "start_date", rows)]
+    ends = [None if day is None else day.toordinal() - _EPOCH_DAY - today for day in _values(columns, "end_date", rows)]
+    return {"start_days_ago": _typed("float64", begun), "ends_in_days": _typed("float64", ends)}
 
 
 def _times(

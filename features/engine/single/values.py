@@ -45,13 +45,19 @@ def both_known(*columns: Column) -> Array | None:
 
 
 def words(texts: Sequence[str | None]) -> Column:
-    """A column of words, coded in the order of their first appearance."""
-    codes: dict[str, int] = {}
-    values = np.fromiter(
-        (-1 if text is None else codes.setdefault(text, len(codes)) for text in texts), dtype=np.int64, count=len(texts)
-    )
+    """A column of words; codes rise as the words do."""
+    codes = {text: code for code, text in enumerate(sorted({text for text in texts if text is not None}))}
+    values = np.fromiter((-1 if text is None else codes[text] for text in texts), dtype=np.int64, count=len(texts))
     known = values >= 0
     return Column(values, None if known.all() else known, codes)
+
+
+def spread_out(value: Scalar, beside: Column) -> Column:
+    """A scalar as a column with a row for each of another's."""
+    rows = len(beside.values)
+    if value is None:
+        return Column(np.zeros(rows), np.zeros(rows, dtype=bool))
+    return Column(np.full(rows, value))
 
 
 def decimals(numbers: Array, scale: int) -> Array:
