@@ -48,6 +48,7 @@ def _changes() -> Iterator[Feature]:
             expression=_less_the_window_before(days, both),
             phrase=f"of spend more in the last {days} days than in the {days} days before",
             unit=Unit.MONEY,
+            when_unknown=0,
         )
 
 
