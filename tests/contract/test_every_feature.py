@@ -229,7 +229,7 @@ def test_a_name_given_twice_is_refused() -> None:
 
 
 def test_a_definition_cannot_see_a_moment() -> None:
-    seen = {name for table in scoped_tables({}) for name in table.columns}
+    seen = {name for table in scoped_tables({}, orders=True, accounts=True) for name in table.columns}
     assert seen.isdisjoint({"event_time", "ingested_at", "created_at"})
     leaking = Feature("leak", "x", View.LINES, lambda lines: lines.event_time.max(), "leak", Unit.DAYS)
     profiles = profiles_from_frames(HISTORY.frames(), ATTRIBUTES, HISTORY.timezone)

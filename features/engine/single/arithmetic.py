@@ -48,6 +48,11 @@ def _np_divide(a: Array, b: Array) -> Array:
         return np.divide(a, b)
 
 
+def _whole(a: Array) -> Array:
+    # Where a value is NULL, what stands there may be no number at all.
+    return np.where(np.isfinite(a), a, 0.0).astype(np.int64)
+
+
 # operation -> (of scalars, of NumPy values); NULL in, NULL out
 STRICT: dict[type[ops.Value], tuple[Operation, Operation]] = {
     ops.Add: (lambda a, b: a + b, lambda a, b: a + b),
@@ -59,8 +64,8 @@ STRICT: dict[type[ops.Value], tuple[Operation, Operation]] = {
     ops.Sqrt: (_sqrt, _each(_sqrt)),
     ops.Exp: (_exp, _each(_exp)),
     ops.Ln: (_ln, _each(_ln)),
-    ops.Floor: (math.floor, lambda a: np.floor(a).astype(np.int64)),
-    ops.Ceil: (math.ceil, lambda a: np.ceil(a).astype(np.int64)),
+    ops.Floor: (math.floor, lambda a: _whole(np.floor(a))),
+    ops.Ceil: (math.ceil, lambda a: _whole(np.ceil(a))),
     ops.Equals: (lambda a, b: a == b, lambda a, b: a == b),
     ops.NotEquals: (lambda a, b: a != b, lambda a, b: a != b),
     ops.Greater: (lambda a, b: a > b, lambda a, b: a > b),

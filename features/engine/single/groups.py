@@ -59,7 +59,7 @@ def per_group(ufunc: np.ufunc, arg: Column, where: Column | None, groups: Groups
     values = arg.values if mask is None else arg.values[mask]
     result = np.zeros(groups.count, dtype=values.dtype)
     if not len(values):
-        return Column(result, np.zeros(groups.count, dtype=bool))
+        return Column(result, np.zeros(groups.count, dtype=bool), arg.words)
     order = np.argsort(of_row, kind="stable")
     sorted_groups = of_row[order]
     starts = np.flatnonzero(np.r_[True, sorted_groups[1:] != sorted_groups[:-1]])

@@ -50,8 +50,8 @@ class Program:
         relation = table.op()
         self.names = [name for name in relation.schema.names if name != _CUSTOMER]
         self._outputs = [compiler.column(relation, name) for name in self.names]
-        self._steps, self._inputs = compiler.steps, compiler.inputs
-        self._constants = compiler.constants
+        self._inputs = compiler.inputs
+        self._run = _assembled(compiler, self._outputs)
 
     def run(self, tables: Mapping[str, Table], customer: Mapping[str, Scalar]) -> list[Scalar]:
         """The features' values, in order; None where unknown.
@@ -60,12 +60,24 @@ class Program:
             tables: name of a scoped table -> its columns, one row per event.
             customer: the columns of ``scoped_customers``, one value each.
         """
-        registers: list[Any] = list(self._constants)
-        for register, table, name in self._inputs:
-            registers[register] = customer[name] if table == "scoped_customers" else tables[table][name]
-        for function, out, args in self._steps:
-            registers[out] = function(*[registers[a] for a in args])
-        return [registers[register] for register in self._outputs]
+        return self._run(
+            *(customer[name] if table == "scoped_customers" else tables[table][name] for _, table, name in self._inputs)
+        )
+
+
+def _assembled(compiler: _Compiler, outputs: list[Register]) -> Callable[..., list[Scalar]]:
+    """The steps as one Python function: a loop over them would cost as much again as the steps do.
+
+    Its text is made of register numbers only; functions and constants are handed in beside it.
+    """
+    parameters = ", ".join(f"v{register}" for register, _, _ in compiler.inputs)
+    lines = [f"def run({parameters}):"]
+    lines += [f"    v{out} = f{i}({', '.join(f'v{a}' for a in args)})" for i, (_, out, args) in enumerate(compiler.steps)]
+    lines.append(f"    return [{', '.join(f'v{register}' for register in outputs)}]")
+    names: dict[str, Any] = {f"v{register}": value for register, value in enumerate(compiler.constants)}
+    names |= {f"f{i}": function for i, (function, _, _) in enumerate(compiler.steps)}
+    exec("\n".join(lines), names)
+    return names["run"]
 
 
 class _Compiler:

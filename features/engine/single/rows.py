@@ -132,9 +132,16 @@ def _typed(kind: str, values: Sequence[Any]) -> Column:
 
 
 def _terms(columns: Columns, rows: Sequence[int], today: int) -> dict[str, Column]:
+    given = _values(columns, "is_recurring", rows)
+    months = _values(columns, "recurrence_months", rows)
+    recurring = [m is not None if r is None else r for r, m in zip(given, months, strict=True)]
     begun = [today - (day.toordinal() - _EPOCH_DAY) for day in _values(columns, "start_date", rows)]
     ends = [None if day is None else day.toordinal() - _EPOCH_DAY - today for day in _values(columns, "end_date", rows)]
-    return {"start_days_ago": _typed("float64", begun), "ends_in_days": _typed("float64", ends)}
+    return {
+        "is_recurring": _typed("boolean", recurring),
+        "start_days_ago": _typed("float64", begun),
+        "ends_in_days": _typed("float64", ends),
+    }
 
 
 def _times(
