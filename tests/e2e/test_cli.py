@@ -239,7 +239,7 @@ BAD_DATA: dict[str, tuple[str, str, str]] = {
     ),
     "duplicate keys": (
         LINES,
-        f"(SELECT * FROM transactions WHERE {SLICE} UNION ALL SELECT * FROM transactions WHERE household_id = 1)",
+        f"(SELECT * FROM transactions WHERE {SLICE} UNION ALL SELECT * FROM transactions WHERE household_id = 7)",
         r"[\d,]+ of [\d,]+ rows share their key \(transaction_id, line_id\) with another row\.",
     ),
     "empty table": (

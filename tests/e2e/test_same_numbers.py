@@ -112,6 +112,9 @@ def profile_of(trained: Trained, customer_id: str) -> dict[str, Any]:
 def test_a_whole_profile_is_answered_as_by_id(service: httpx.Client, trained: Trained, status: str, count: int) -> None:
     for customer_id in trained.customers(status, count):
         profile = profile_of(trained, customer_id)
+        if status == "no_consent":
+            assert profile["transactions"] == []  # nothing is kept; whatever comes in must change nothing
+            profile |= {"transactions": profile_of(trained, trained.customers("scored", 1)[0])["transactions"]}
         assert profile["transactions"], "the profile has rows"
         for path, answer in (("/v1/score", "scores"), ("/v1/recommendations", "recommendations")):
             response = service.post(path, json={"profile": profile})
