@@ -40,14 +40,18 @@ def snapshot_of(
     as_of: datetime = AS_OF,
     fingerprint: str = "f1",
 ) -> Snapshot:
-    """A snapshot whose file has ``features`` (index customer_id; numbers float64, words object), in order of the ids."""
+    """A snapshot of ``features`` (index customer_id; numbers float64, words object), its rows in order of the ids."""
     ordered = features.sort_index()
     agreed = pd.Series(True if consent is None else consent, index=features.index)[ordered.index]
     columns = {
         "customer_id": pa.array(list(ordered.index), pa.string()),
         "consent": pa.array(agreed.tolist(), pa.bool_()),
         **{
-            str(name): pa.array(ordered[name].tolist(), pa.string() if ordered[name].dtype == object else pa.float64())
+            str(name): pa.array(
+                ordered[name].tolist(),
+                pa.string() if ordered[name].dtype == object else pa.float64(),
+                from_pandas=True,  # NaN is NULL, as the engine writes it
+            )
             for name in ordered
         },
     }
