@@ -78,6 +78,7 @@ class Bench:
         value = self.project.trainer.fit_value(AS_OF, self.training_rows)
         self._register("churn", self.churn)
         self._register("value", value)
+        self.project.publish(as_of=AS_OF)
         return self.project.runtime(as_of=AS_OF)
 
     def _register(self, kind: str, predictor: ChurnPredictor | ValuePredictor) -> None:

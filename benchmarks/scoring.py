@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from benchmarks.data import Bench, repeated
 from benchmarks.measure import Figure, medians
-from features.engine.store import Snapshot
+from features.engine.snapshot import Snapshot
 from kernel.artefacts import Floats, model_matrix
 from kernel.types import Status
 from kernel.value_predictor import spend_at_pace
@@ -53,8 +53,10 @@ def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
 def of_size(runtime: Runtime, customers: int) -> Runtime:
     """The same models over a snapshot of exactly ``customers`` rows, all with consent."""
     features = repeated(runtime.snapshot.features, customers)
-    consent = pd.Series(True, index=features.index)
-    return replace(runtime, snapshot=Snapshot(runtime.snapshot.manifest, features, consent))
+    file = runtime.snapshot.folder / f"repeated-{customers}.parquet"
+    consent = pd.Series(True, index=features.index, name="consent")
+    pd.concat([consent, features], axis=1).reset_index().to_parquet(file, index=False)
+    return replace(runtime, stored=Snapshot(runtime.snapshot.manifest, file))
 
 
 def batch(runtime: Runtime) -> pa.Table:

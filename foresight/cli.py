@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from foresight.features_cli import features
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(features, name="features")
 out = Console()
 problems = Console(stderr=True)
 
@@ -120,10 +122,9 @@ def score(
     moment = project.default_as_of() if as_of is None else project.moment(as_of)
     with progress(out) as shown:
         task = shown.add_task("score", total=project.profiles.count("customers"))
-        table = project.write_scores(to, as_of=moment, advance=lambda rows: shown.advance(task, rows))
-    status = table.column("status").to_pandas().value_counts()
-    counts = ", ".join(f"{count:,} {name}" for name, count in status.items())
-    out.print(f"{table.num_rows:,} customers as of {moment:%Y-%m-%d} ({counts}): {to}", soft_wrap=True)
+        written = project.write_scores(to, as_of=moment, advance=lambda rows: shown.advance(task, rows))
+    counts = ", ".join(f"{count:,} {name}" for name, count in written.by_status.items())
+    out.print(f"{written.customers:,} customers as of {moment:%Y-%m-%d} ({counts}): {to}", soft_wrap=True)
 
 
 @app.command(epilog="Example: foresight serve -c examples/complete_journey --port 3000")

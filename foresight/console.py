@@ -6,10 +6,13 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from features.contract.findings import Finding, State
+from features.engine.definition import FeatureSet, Unit
+from features.engine.snapshot import Snapshot, StoredRows
 from training.backtest import BacktestResult
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
@@ -38,6 +41,55 @@ def findings_table(findings: Iterable[Finding]) -> Table:
         state = f"[{_COLOURS[one.state]}]{one.state}[/]"
         table.add_row(one.code, state, one.table, one.column, one.details, one.required, one.actual)
     return table
+
+
+def snapshots_table(snapshots: Iterable[Snapshot], in_service: str | None) -> Table:
+    """One row per stored snapshot."""
+    table = Table(title="Stored features", title_justify="left")
+    for column in ("As of (UTC)", "Snapshot", "Built (UTC)", "Engine"):
+        table.add_column(column, no_wrap=True)
+    for column in ("Customers", "Features", "MB", "Seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in snapshots:
+        made = one.manifest
+        table.add_row(
+            f"{made.as_of:%Y-%m-%d %H:%M}",
+            made.digest,
+            f"{made.built_at:%Y-%m-%d %H:%M}",
+            made.engine,
+            f"{made.customers:,}",
+            str(len(made.feature_versions)),
+            f"{one.file.stat().st_size / 1e6:,.1f}",
+            f"{made.seconds:,.1f}",
+            "[green]in service[/]" if one.id == in_service else "",
+        )
+    return table
+
+
+def values_table(customer_id: str, stored: StoredRows, known: FeatureSet, currency: str) -> Table:
+    """One customer's stored values, each with its unit and its meaning."""
+    consent = "" if stored.consent[0] else "; no consent: never scored"
+    table = Table(
+        title=f"Customer {escape(customer_id)} as of {stored.manifest.as_of:%Y-%m-%d %H:%M} (UTC){consent}",
+        title_justify="left",
+    )
+    table.add_column("Feature", no_wrap=True)
+    table.add_column("Value", justify="right", overflow="fold")
+    for column in ("Unit", "Meaning"):
+        table.add_column(column, overflow="fold")
+    described = {feature.name: feature for feature in known}
+    for name, value in stored.features.iloc[0].items():
+        feature = described.get(str(name))
+        unit = "" if feature is None else currency if feature.unit is Unit.MONEY else feature.unit.value
+        table.add_row(str(name), _value(value), unit, "" if feature is None else escape(feature.phrase))
+    return table
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return escape(value)
+    return f"{value:,.6g}" if isinstance(value, float) and value == value else "unknown"
 
 
 def backtest_tables(result: BacktestResult, currency: str) -> Group:

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.panel import Panel
 
@@ -46,7 +47,8 @@ def run_demo(config: Path, as_of: str, out: Console) -> None:
         write_report(project, [*([outcome.backtest] if outcome.backtest else []), result], folder / "report.html")
         _step(out, started, f"back-tested against the {project.trainer.window.length_days} days after {as_of}")
         status.update("score every customer")
-        scores = project.write_scores(folder / "scores.parquet", as_of=as_of).to_pandas()
+        project.write_scores(folder / "scores.parquet", as_of=as_of)
+        scores = pd.read_parquet(folder / "scores.parquet")
         _step(out, started, f"scored {len(scores):,} customers")
         status.update("serve one customer over HTTP")
         customer = _interesting(scores)

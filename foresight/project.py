@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,16 @@ from features.contract.profiles import Profiles, load_profiles
 from features.definitions import feature_set
 from features.engine.build import build_features
 from features.engine.definition import FeatureSet
-from features.engine.store import Snapshot, SnapshotStore
+from features.engine.online import OnlineStore
+from features.engine.provenance import SourceState, source_states
+from features.engine.snapshot import Snapshot
+from features.engine.store import SnapshotStore
 from kernel.clock import parse_as_of, utc_now
 from kernel.errors import UsageError
 from kernel.model_registry import ModelRegistry
 from kernel.settings import Settings, load_settings
 from serving.answers import AnswerContext
-from serving.batch import score_all, write_scores, writer_of
+from serving.batch import ScoresWritten, score_all, write_scores, writer_of
 from serving.insights import Insight
 from serving.runtime import Runtime, load_scorer, open_runtime_on
 from training.backtest import BacktestResult, Trainer, backtest
@@ -34,10 +37,14 @@ Moment = str | date | datetime
 
 @dataclass(frozen=True)
 class Project:
-    """Unified profiles, with what can be asked of them. Every question takes ``as_of``: what was known then."""
+    """Unified profiles, with what can be asked of them. Every question takes ``as_of``: what was known then.
+
+    ``sources``: the state of the user's files as they were read; snapshots keep it.
+    """
 
     settings: Settings
     profiles: Profiles
+    sources: Mapping[str, SourceState] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path) -> Project:
@@ -48,7 +55,7 @@ class Project:
             DataError: the tables do not keep the contract.
         """
         settings = load_settings(path)
-        project = cls(settings, load_profiles(settings, now=utc_now()))
+        project = cls(settings, load_profiles(settings, now=utc_now()), source_states(settings))
         project.use_registry()
         return project
 
@@ -61,6 +68,11 @@ class Project:
     def feature_set(self) -> FeatureSet:
         """The project's features, in order."""
         return feature_set(self.profiles.attributes)
+
+    @cached_property
+    def snapshots(self) -> SnapshotStore:
+        """The project's stored features."""
+        return SnapshotStore.of(self.settings)
 
     @cached_property
     def registry(self) -> ModelRegistry:
@@ -103,8 +115,22 @@ class Project:
         return backtest(self.trainer, self.moment(as_of))
 
     def snapshot(self, *, as_of: Moment) -> Snapshot:
-        """Build and publish the features of a moment; the service looks customers up in them."""
-        return SnapshotStore(self.settings.state_folder).publish(self.profiles, self.feature_set, self.moment(as_of))
+        """The features of a moment as they are stored, built where they are not; nothing is put in service.
+
+        Raises:
+            BusyError: another build did not end in time.
+        """
+        return self.snapshots.build(self.profiles, self.feature_set, self.moment(as_of), sources=self.sources)
+
+    def publish(self, *, as_of: Moment) -> Snapshot:
+        """The same, and put it in service: the service looks customers up in it from now on.
+
+        Raises:
+            BusyError: another build did not end in time.
+        """
+        moment = self.moment(as_of)
+        with OnlineStore.of(self.settings) as online:
+            return self.snapshots.publish(self.profiles, self.feature_set, moment, online=online, sources=self.sources)
 
     def runtime(self, *, as_of: Moment) -> Runtime:
         """The champions over the snapshot of a moment: what the service would answer."""
@@ -116,14 +142,16 @@ class Project:
 
     def write_scores(
         self, path: Path, *, as_of: Moment, advance: Callable[[int], None] = lambda rows: None
-    ) -> pa.Table:
-        """Score every customer into a Parquet or CSV file.
+    ) -> ScoresWritten:
+        """Score every customer into a Parquet or CSV file, and put the features of that moment in service.
 
         Raises:
             UsageError: another file type, or a folder that does not exist; nothing was published then.
+            BusyError: another build did not end in time.
         """
         writer_of(path)
-        return write_scores(self.runtime(as_of=as_of), path, advance)
+        scorer = load_scorer(self.settings)
+        return write_scores(open_runtime_on(self.settings, scorer, self.publish(as_of=as_of)), path, advance)
 
     def insight(self, customer_id: str, *, as_of: Moment) -> tuple[Insight, AnswerContext]:
         """One customer's scores, reasons and actions, as the service would answer.

@@ -169,10 +169,15 @@ class RegistrySettings(Section):
 
 
 class StateSettings(Section):
-    """``folder`` holds snapshots and reports; ``url`` is the database of decisions (default: SQLite in the folder)."""
+    """``folder`` holds snapshots and reports; ``url`` is the database of decisions and ``online_url`` that of the
+    features in service (default: SQLite in the folder). Beside the snapshot in service the newest ``keep_snapshots``
+    are kept; a build waits ``lock_wait_seconds`` for another one to end."""
 
     folder: str = ".foresight"
     url: str | None = None
+    online_url: str | None = None
+    keep_snapshots: int = Field(default=30, ge=0)
+    lock_wait_seconds: int = Field(default=600, ge=0)
 
 
 class PublishedSetting(Section):
@@ -243,6 +248,11 @@ class Settings(Section):
     def state_url(self) -> str:
         """The SQLAlchemy URL of decisions and feedback."""
         return self.state.url or f"sqlite:///{self.state_folder / 'decisions.db'}"
+
+    @property
+    def online_url(self) -> str:
+        """The SQLAlchemy URL of the features in service."""
+        return self.state.online_url or f"sqlite:///{self.state_folder / 'online.db'}"
 
     def model_name(self, kind: str) -> str:
         """The registered name of this project's model of a kind (``churn``, ``value``)."""

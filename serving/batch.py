@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -17,7 +19,7 @@ from serving.insights import Insight
 from serving.runtime import Runtime
 
 CHUNK = 5000
-Writer = Callable[[pa.Table, Path], None]
+Writer = Callable[[Iterable[pa.Table], Path], None]
 _MOMENT = pa.timestamp("us", tz="UTC")
 _REASON = pa.struct(
     {"code": pa.string(), "text": pa.string(), "value": pa.float64(), "effect": pa.float64()}  # type: ignore[arg-type]
@@ -68,13 +70,19 @@ SCHEMA = pa.schema(
 """The file's columns; later versions add some and rename none (docs/reference/scores.md)."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScoresWritten:
+    """What a scores file holds: rows, and rows of each status, the most frequent first."""
+
+    customers: int
+    by_status: dict[str, int]
+
+
 def score_all(runtime: Runtime, advance: Callable[[int], None] = lambda rows: None) -> Iterator[pa.Table]:
-    """Score the snapshot in chunks; ``advance`` is told the number of customers after each."""
-    features, consent = runtime.snapshot.features, runtime.snapshot.consent.to_numpy()
+    """Score the snapshot in chunks, one in memory at a time; ``advance`` is told the number of customers after each."""
     context = AnswerContext.of(runtime)
-    for start in range(0, len(features), CHUNK):
-        rows = slice(start, start + CHUNK)
-        insights = runtime.insights(features.iloc[rows], consent[rows], runtime.as_of)
+    for chunk in runtime.snapshot.chunks(CHUNK):
+        insights = runtime.insights(chunk.features, chunk.consent, chunk.manifest.as_of)
         yield to_table(insights, context)
         advance(len(insights))
 
@@ -100,19 +108,25 @@ def writer_of(path: Path) -> Writer:
     return write
 
 
-def write_scores(runtime: Runtime, path: Path, advance: Callable[[int], None] = lambda rows: None) -> pa.Table:
-    """Score everybody and write ``.parquet`` or ``.csv`` (lists as JSON) by one rename.
+def write_scores(runtime: Runtime, path: Path, advance: Callable[[int], None] = lambda rows: None) -> ScoresWritten:
+    """Score everybody and write ``.parquet`` or ``.csv`` (lists as JSON) by one rename, a chunk at a time.
 
     Raises:
         UsageError: another file type, or a folder that does not exist.
     """
     write = writer_of(path)
-    table = pa.concat_tables([SCHEMA.empty_table(), *score_all(runtime, advance)])
+    status: Counter[str] = Counter()
+
+    def counted() -> Iterator[pa.Table]:
+        for table in score_all(runtime, advance):
+            status.update(table.column("status").to_pylist())
+            yield table
+
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".scores-") as folder:
         unfinished = Path(folder) / path.name
-        write(table, unfinished)
+        write(counted(), unfinished)
         unfinished.replace(path)
-    return table
+    return ScoresWritten(status.total(), dict(status.most_common()))
 
 
 def _row(insight: Insight, context: AnswerContext) -> dict[str, object]:
@@ -123,15 +137,22 @@ def _row(insight: Insight, context: AnswerContext) -> dict[str, object]:
     return row
 
 
-def _write_parquet(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path)
+def _write_parquet(tables: Iterable[pa.Table], path: Path) -> None:
+    with pq.ParquetWriter(path, SCHEMA) as file:
+        for table in tables:
+            file.write_table(table)
 
 
-def _write_csv(table: pa.Table, path: Path) -> None:
-    frame: pd.DataFrame = table.to_pandas(types_mapper=None)
-    for name in ("churn_reasons", "recommended_actions"):
-        frame[name] = [orjson.dumps(list(items), option=orjson.OPT_SERIALIZE_NUMPY).decode() for items in frame[name]]
-    frame.to_csv(path, index=False)
+def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(SCHEMA.names) + "\n")
+        for table in tables:
+            frame: pd.DataFrame = table.to_pandas(types_mapper=None)
+            for name in ("churn_reasons", "recommended_actions"):
+                frame[name] = [
+                    orjson.dumps(list(items), option=orjson.OPT_SERIALIZE_NUMPY).decode() for items in frame[name]
+                ]
+            frame.to_csv(file, index=False, header=False)
 
 
 _WRITERS: dict[str, Writer] = {".parquet": _write_parquet, ".csv": _write_csv}

@@ -1,8 +1,8 @@
-"""The champions, the catalogue and the current snapshot, opened as one source of insights."""
+"""The champions, the catalogue and the stored features, opened as one source of insights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from features.contract.profiles import profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
 from features.engine.definition import FeatureSet
-from features.engine.store import Snapshot, SnapshotStore
+from features.engine.online import OnlineStore
+from features.engine.snapshot import Snapshot, StoredFeatures
 from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import utc_now
 from kernel.errors import NotFoundError, UsageError, did_you_mean
@@ -37,13 +38,19 @@ from serving.scoring.scorer import Scorer, Scores
 class Runtime:
     """Scores and decides for stored customers and for profiles in a request (an ``InsightSource``).
 
-    Nothing in it changes after it is opened, so that any number of threads may use it.
+    Nothing in it changes after it is opened, so that any number of threads may use it. What ``stored`` answers may: a
+    snapshot that is published meanwhile is in the next answer.
+
+    Attributes:
+        stored: where customers are looked up by id: a snapshot at hand, or the online store.
+        attributes: customer attribute -> "string" or "float64".
     """
 
     settings: Settings
     scorer: Scorer
     features: FeatureSet
-    snapshot: Snapshot
+    stored: StoredFeatures
+    attributes: Mapping[str, str]
     catalogue: Catalogue | None
     policy: PolicySettings
     clock: Callable[[], datetime]
@@ -70,8 +77,23 @@ class Runtime:
 
     @property
     def as_of(self) -> datetime:
-        """The moment of knowledge of stored customers."""
-        return self.snapshot.as_of
+        """The moment of knowledge of stored customers, now."""
+        return self.stored.current_manifest().as_of
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that this was opened over.
+
+        Raises:
+            UsageError: customers are looked up in the online store, which has no order and no whole.
+        """
+        if isinstance(self.stored, Snapshot):
+            return self.stored
+        raise UsageError(
+            "The service looks customers up by id and does not list them.",
+            where="snapshot",
+            fix="Use Project.runtime(as_of=...).",
+        )
 
     def versions(self) -> ModelVersions:
         """The models and the policy that answer now."""
@@ -84,19 +106,19 @@ class Runtime:
         Raises:
             NotFoundError: with the number of unknown ids.
         """
-        rows = self.snapshot.features.index.get_indexer(pd.Index(customer_ids, dtype=object))
-        unknown = int((rows < 0).sum())
+        # One customer may be asked for twice; each is decided once. All are from one snapshot.
+        found = self.stored.look_up(customer_ids)
+        place = {name: row for row, name in enumerate(found.features.index)}
+        unknown = sum(name not in place for name in customer_ids)
+        as_of = found.manifest.as_of
         if unknown:
             raise NotFoundError(
-                f"{unknown} of {len(customer_ids)} customers are not in the snapshot of {self.as_of:%Y-%m-%d}.",
+                f"{unknown} of {len(customer_ids)} customers are not in the snapshot of {as_of:%Y-%m-%d}.",
                 where="customer_id",
                 fix="Check the id, or send the whole profile.",
             )
-        # One customer may be asked for twice; each is decided once.
-        chosen, inverse = np.unique(rows, return_inverse=True)
-        consent = self.snapshot.consent.to_numpy()[chosen]
-        insights = self.insights(self.snapshot.features.iloc[chosen], consent, self.as_of)
-        return [insights[i] for i in inverse]
+        insights = self.insights(found.features, found.consent, as_of)
+        return [insights[place[name]] for name in customer_ids]
 
     def by_profile(self, profile: ProfileInput) -> Insight:
         """The insight of a profile that is not stored, computed on the spot by the same definitions.
@@ -105,7 +127,7 @@ class Runtime:
             UsageError: an attribute that the project does not have.
         """
         as_of = profile.as_of or self.clock()
-        attributes = self.snapshot.manifest.attributes
+        attributes = self.attributes
         for name in profile.customer.attributes:
             if name not in attributes:
                 raise UsageError(
@@ -142,7 +164,7 @@ class Runtime:
 
 
 def open_runtime(config: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """Open what a project's service or batch job needs.
+    """Open what a project's service needs: customers are looked up in the online store.
 
     Raises:
         UsageError: the configuration or the catalogue is wrong.
@@ -151,16 +173,17 @@ def open_runtime(config: str | Path, *, clock: Callable[[], datetime] = utc_now)
     """
     settings = load_settings(config)
     scorer = load_scorer(settings)
-    return open_runtime_on(settings, scorer, SnapshotStore(settings.state_folder).current(), clock=clock)
+    return open_runtime_on(settings, scorer, OnlineStore.of(settings), clock=clock)
 
 
 def open_runtime_on(
-    settings: Settings, scorer: Scorer, snapshot: Snapshot, *, clock: Callable[[], datetime] = utc_now
+    settings: Settings, scorer: Scorer, stored: StoredFeatures, *, clock: Callable[[], datetime] = utc_now
 ) -> Runtime:
-    """The runtime of a snapshot at hand."""
-    features = feature_set(snapshot.manifest.attributes)
+    """The runtime over stored features: a snapshot at hand, or the online store."""
+    attributes = stored.current_manifest().attributes
+    features = feature_set(attributes)
     catalogue = _catalogue(settings, features)
-    return Runtime(settings, scorer, features, snapshot, catalogue, PolicySettings(), clock)
+    return Runtime(settings, scorer, features, stored, attributes, catalogue, PolicySettings(), clock)
 
 
 def load_scorer(settings: Settings) -> Scorer:

@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from features.engine.online import OnlineUnavailableError
 from kernel.errors import ForesightError, NotFoundError
 from serving.feedback.errors import EventConflictError, StoreUnavailableError, UnknownActionError, UnknownDecisionError
 from serving.schemas import FieldProblem, ProblemAnswer
@@ -78,6 +79,7 @@ _KNOWN: tuple[tuple[type[ForesightError], int, str, dict[str, str]], ...] = (
     (UnknownActionError, 400, "unknown-action", {}),
     (EventConflictError, 409, "event-conflict", {}),
     (StoreUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
+    (OnlineUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (NotFoundError, 404, "not-found", {}),
 )
 

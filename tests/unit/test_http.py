@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from features.engine.online import OnlineUnavailableError
 from kernel.errors import RegistryError, UsageError
 from kernel.settings import ServiceSettings
 from serving.http.deployment import Limits
@@ -52,6 +53,11 @@ def test_a_key_in_place_of_its_digest_is_refused_and_not_repeated(entry: str) ->
 )
 def test_templates(path: str, template: str) -> None:
     assert template_of(path) == template
+
+
+def test_features_that_cannot_be_read_are_a_passing_problem() -> None:
+    problem = problem_of(OnlineUnavailableError())
+    assert (problem.status, problem.kind, problem.headers) == (503, "store-unavailable", {"Retry-After": "5"})
 
 
 def test_what_nobody_foresaw_says_nothing() -> None:
