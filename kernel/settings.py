@@ -74,6 +74,12 @@ class TableSettings(Section):
     attributes: dict[str, str] = {}
 
 
+class FeaturesSettings(Section):
+    """``modules``: Python files of the project's own, each of which defines FEATURES."""
+
+    modules: tuple[str, ...] = ()
+
+
 class ChurnSettings(Section):
     """Churn = no purchase in the ``horizon_days`` from ``as_of``, among customers active in the ``active_days`` before.
 
@@ -159,6 +165,7 @@ class Settings(Section):
     project: ProjectSection
     sources: dict[str, SourceSettings]
     tables: dict[str, tuple[TableSettings, ...]]
+    features: FeaturesSettings = FeaturesSettings()
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     training: TrainingSettings = TrainingSettings()

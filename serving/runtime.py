@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.contract.profiles import profiles_from_frames
-from features.definitions import feature_set
+from features.definitions import project_features
 from features.engine.build import build_features
 from features.engine.definition import FeatureSet
 from features.engine.store import Snapshot, SnapshotStore
@@ -155,7 +155,7 @@ def open_runtime_on(
     settings: Settings, scorer: Scorer, snapshot: Snapshot, *, clock: Callable[[], datetime] = utc_now
 ) -> Runtime:
     """The runtime of a snapshot at hand."""
-    features = feature_set(snapshot.manifest.attributes)
+    features = project_features(settings, snapshot.manifest.attributes)
     catalogue = _catalogue(settings, features)
     return Runtime(settings, scorer, features, snapshot, catalogue, PolicySettings(), clock)
 
