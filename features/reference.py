@@ -1,6 +1,7 @@
 """The features' page, written from the registry: ``python -m features.reference > docs/reference/features.md``.
 
-A new feature is an object in ``features/definitions``; its row of the page follows from that object.
+A new feature is an object in ``features/definitions``; its row of the page follows from that object. With the path of
+a ``foresight.toml`` the page has the features of that project's own files as well.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import sys
 from itertools import groupby
 
-from features.definitions import feature_set
+from features.definitions import feature_set, project_features
 from features.engine.definition import Feature, FeatureSet
+from kernel.settings import load_settings
 
 _HEAD = """# Features
 
@@ -18,7 +20,9 @@ Written by `python -m features.reference`; edit the objects in `features/definit
 One row per customer, as of a moment. Only rows with `event_time < as_of` and `ingested_at <= as_of` are seen.
 
 - **View**: the rows that the feature aggregates (`features/engine/definition.py` lists them).
-- **Window**: rows at most so many days old; "all" is the whole history known at `as_of`.
+- **Window**: rows at most so many days old; "all" is the whole history known at `as_of`. An order or a day is as old as
+  its newest line, a gap as the later of its two days, a contract as its newest version. Spend by category, product or
+  channel adds up the lines in the window.
 - **Unit**: money is in the project's currency, shares are between 0 and 1.
 - **When unknown**: the value of a customer without such rows; "missing" is NaN.
 - **Version**: rises when the meaning of the feature changes.
@@ -56,4 +60,5 @@ def _row(feature: Feature) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(reference_page(feature_set({})))
+    own = [project_features(load_settings(path), {}) for path in sys.argv[1:2]]
+    sys.stdout.write(reference_page(own[0] if own else feature_set({})))

@@ -72,7 +72,7 @@ def show(
     config: Config = Path("foresight.toml"),
 ) -> None:
     """Show a customer's values as the service has them, each with its unit and its meaning."""
-    from features.definitions import feature_set
+    from features.definitions import project_features
     from foresight.console import values_table
     from kernel.errors import NotFoundError
     from kernel.settings import load_settings
@@ -86,7 +86,7 @@ def show(
             where="CUSTOMER_ID",
             fix="Check the id; it is the customer_id of the customers table.",
         )
-    known = feature_set(found.manifest.attributes)
+    known = project_features(settings, found.manifest.attributes)
     _out.print(values_table(customer_id, found, known, settings.project.currency))
 
 

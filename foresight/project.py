@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.contract.findings import Finding
 from features.contract.profiles import Profiles, load_profiles
-from features.definitions import feature_set
+from features.definitions import project_features
 from features.engine.build import build_features
 from features.engine.definition import FeatureSet
 from features.engine.online import OnlineStore
@@ -67,7 +67,7 @@ class Project:
     @cached_property
     def feature_set(self) -> FeatureSet:
         """The project's features, in order."""
-        return feature_set(self.profiles.attributes)
+        return project_features(self.settings, self.profiles.attributes, self.profiles.mapped)
 
     @cached_property
     def snapshots(self) -> SnapshotStore:

@@ -107,6 +107,12 @@ class EngineSettings(Section):
     temp_folder: str | None = None
 
 
+class FeaturesSettings(Section):
+    """``modules``: Python files of the project's own, each of which defines FEATURES."""
+
+    modules: tuple[str, ...] = ()
+
+
 class ChurnSettings(Section):
     """Churn = no purchase in the ``horizon_days`` from ``as_of``, among customers active in the ``active_days`` before.
 
@@ -199,6 +205,7 @@ class Settings(Section):
     tables: dict[str, tuple[TableSettings, ...]]
     policies: PoliciesSettings = PoliciesSettings()
     engine: EngineSettings = EngineSettings()
+    features: FeaturesSettings = FeaturesSettings()
     churn: ChurnSettings = ChurnSettings()
     value: ValueSettings = ValueSettings()
     training: TrainingSettings = TrainingSettings()

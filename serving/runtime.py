@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.contract.policies import Policies
-from features.contract.profiles import profiles_from_frames
-from features.definitions import feature_set
-from features.engine.build import build_features
+from features.definitions import project_features
 from features.engine.definition import FeatureSet
 from features.engine.online import OnlineStore
 from features.engine.snapshot import Snapshot, StoredFeatures
@@ -30,6 +29,7 @@ from serving.decisioning.decide import decide
 from serving.decisioning.decision import Decision
 from serving.decisioning.policy import PolicySettings
 from serving.insights import Insight, ModelVersions
+from serving.profile import ProfileEngine, profile_features
 from serving.schemas import ProfileInput
 from serving.scoring.scorer import Scorer, Scores
 
@@ -135,13 +135,14 @@ class Runtime:
                     where="customer.attributes",
                     fix=did_you_mean(name, attributes),
                 )
-        profiles = profiles_from_frames(
-            _frames(profile), attributes, self.settings.project.timezone, Policies.of(self.settings)
-        )
-        with profiles:
-            built = build_features(profiles, self.features, as_of)
+        built = profile_features(self.engine, profile, as_of, Policies.of(self.settings))
         consent = np.array([profile.customer.consent])
         return self.insights(built, consent, as_of)[0]
+
+    @cached_property
+    def engine(self) -> ProfileEngine:
+        """What computes the features of a profile that is not stored."""
+        return ProfileEngine(self.features, self.attributes, self.settings.project.timezone)
 
     def insights(self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime) -> list[Insight]:
         """Score and decide for every row of ``features``, in order."""
@@ -180,10 +181,10 @@ def open_runtime_on(
     settings: Settings, scorer: Scorer, stored: StoredFeatures, *, clock: Callable[[], datetime] = utc_now
 ) -> Runtime:
     """The runtime over stored features: a snapshot at hand, or the online store."""
-    attributes = stored.current_manifest().attributes
-    features = feature_set(attributes)
+    manifest = stored.current_manifest()
+    features = project_features(settings, manifest.attributes).only(manifest.feature_versions)
     catalogue = _catalogue(settings, features)
-    return Runtime(settings, scorer, features, stored, attributes, catalogue, PolicySettings(), clock)
+    return Runtime(settings, scorer, features, stored, manifest.attributes, catalogue, PolicySettings(), clock)
 
 
 def load_scorer(settings: Settings) -> Scorer:
@@ -208,22 +209,3 @@ def _catalogue(settings: Settings, features: FeatureSet) -> Catalogue | None:
         return None
     kinds = {feature.name: Kind.TEXT if feature.is_word else Kind.NUMBER for feature in features}
     return load_catalogue(settings.path(settings.actions.catalogue), kinds)
-
-
-def _frames(profile: ProfileInput) -> dict[str, pd.DataFrame]:
-    customer = profile.customer
-    tables = {
-        "customers": [customer.model_dump(exclude={"attributes"}) | customer.attributes],
-        "transactions": [line.model_dump() for line in profile.transactions],
-        "activities": [activity.model_dump() for activity in profile.activities],
-        "subscriptions": [version.model_dump() for version in profile.subscriptions],
-    }
-    frames = {name: pd.DataFrame(rows) for name, rows in tables.items() if rows}
-    for frame in frames.values():
-        frame["customer_id"] = customer.customer_id
-        for column in ("created_at", "event_time", "ingested_at"):
-            if column in frame:
-                frame[column] = pd.to_datetime(frame[column], utc=True).dt.tz_localize(None)
-        if "ingested_at" in frame:
-            frame["ingested_at"] = frame["ingested_at"].fillna(frame["event_time"])
-    return frames

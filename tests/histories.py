@@ -267,7 +267,7 @@ def dense_history(seed: int, timezone: str = "Europe/Paris") -> History:
             at, kind = moment(), chance.choice(KINDS)
             value = chance.randint(2, 10) / 2 if kind == "review" else None
             sentiment = chance.randint(-100, 100) / 100 if chance.random() < 0.4 else None
-            yield Deed(name, at, at, kind, chance.choice(("A", "B", None)), value, sentiment)
+            yield Deed(name, at, at, kind, chance.choice(("A", "B", "D", None, None)), value, sentiment)
 
     def contracts(name: str) -> Iterator[Contract]:
         for contract in range(chance.randint(1, 4)):

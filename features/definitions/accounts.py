@@ -61,7 +61,7 @@ def _own_part() -> Iterator[Feature]:
             group="accounts",
             view=View.FEATURES,
             expression=_share(days),
-            phrase=f"times the account's spend in the last {days} days is the customer's own",
+            phrase=f"of each 1 that the account spent in the last {days} days is the customer's own",
             unit=Unit.RATIO,
         )
     yield Feature(

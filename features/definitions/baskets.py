@@ -72,7 +72,7 @@ FEATURES = (
         window_days=_WINDOW,
         # Of max_order_90d it differs where there are returns only.
         expression=lambda orders: orders.amount.max(),
-        phrase=f"in the largest order {_LAST}, be it a return",
+        phrase=f"in the largest order {_LAST}, returns included",
         unit=Unit.MONEY,
         version=2,
     ),

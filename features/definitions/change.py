@@ -46,7 +46,7 @@ def _changes() -> Iterator[Feature]:
             group="change",
             view=View.FEATURES,
             expression=_less_the_window_before(days, both),
-            phrase=f"of spend more in the last {days} days than in the {days} days before",
+            phrase=f"change in spend, the last {days} days against the {days} days before",
             unit=Unit.MONEY,
             when_unknown=0,
         )
@@ -79,7 +79,7 @@ def _slopes() -> Iterator[Feature]:
             view=View.ORDERS,
             window_days=window,
             expression=_spend_slope(window // days, days),
-            phrase=f"of spend more from {period} to {period}, over {window // days} {period}s of {days} days",
+            phrase=f"change in spend from {period} to {period}, over {window // days} {period}s of {days} days",
             unit=Unit.MONEY,
             when_unknown=0,
         )
@@ -89,7 +89,7 @@ def _slopes() -> Iterator[Feature]:
             view=View.ORDERS,
             window_days=window,
             expression=_orders_slope(window // days, days),
-            phrase=f"orders more from {period} to {period}, over {window // days} {period}s of {days} days",
+            phrase=f"orders of change from {period} to {period}, over {window // days} {period}s of {days} days",
             unit=Unit.RATIO,
             when_unknown=0,
         )
@@ -98,7 +98,7 @@ def _slopes() -> Iterator[Feature]:
         group="change",
         view=View.FEATURES,
         expression=lambda wide: wide.spend_slope_180d / (wide.spend_180d / 6).nullif(0),
-        phrase="times a mean month's spend more from month to month, over 6 months of 30 days",
+        phrase="times a mean month's spend: its change from month to month, over 6 months of 30 days",
         unit=Unit.RATIO,
     )
 

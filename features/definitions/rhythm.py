@@ -126,7 +126,7 @@ FEATURES = (
         group="rhythm",
         view=View.FEATURES,
         expression=lambda wide: (wide.days_since_last_purchase - wide.mean_gap_days) / wide.std_gap_days.nullif(0),
-        phrase="standard deviations of the pauses overdue (negative: not yet due)",
+        phrase="standard deviations past the usual pause",
         unit=Unit.RATIO,
     ),
     Feature(

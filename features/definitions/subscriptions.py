@@ -96,7 +96,7 @@ def _changes() -> Iterator[Feature]:
     yield _feature(
         "subscription_monthly_change",
         lambda contracts: (contracts.monthly_amount - contracts.first_monthly_amount).sum(where=contracts.is_active),
-        "a month more for active subscriptions than when they began",
+        "a month of change in the price of active subscriptions since they began",
         Unit.MONEY,
     )
     yield _feature(

@@ -86,7 +86,7 @@ def _moods() -> Iterator[Feature]:
         group="support",
         view=View.FEATURES,
         expression=lambda wide: wide.mean_sentiment_90d - wide.mean_sentiment_365d,
-        phrase="higher mean sentiment in the last 90 days than in the last 365 (negative: lower)",
+        phrase="change in mean sentiment, the last 90 days against the last 365",
         unit=Unit.RATIO,
     )
     yield Feature(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -128,6 +128,10 @@ class FeatureSet(tuple[Feature, ...]):
     def views(self) -> frozenset[View]:
         """The views that they look at."""
         return frozenset(feature.view for feature in self)
+
+    def only(self, names: Container[str]) -> FeatureSet:
+        """Those with one of these names, in the order of this set."""
+        return FeatureSet(feature for feature in self if feature.name in names)
 
     def named(self, name: str) -> Feature:
         """The feature of that name (KeyError when there is none)."""

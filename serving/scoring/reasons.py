@@ -78,9 +78,11 @@ def in_words(column: FeatureColumn, value: float | str | None, currency: str) ->
 
 def _written(number: float, unit: str, currency: str) -> str:
     if unit == Unit.MONEY:
-        return f"{currency} {number:,.0f}" if abs(number) >= 10 else f"{currency} {number:,.2f}"
+        return f"{currency} {number:,.0f}" if abs(number) >= 10 else f"{currency} {number:z,.2f}"
     if unit == Unit.SHARE:
         return f"{number:.0%}"
+    if unit == Unit.RATIO and 0 < abs(number) < 0.1:
+        return f"{number:z.2f}"  # rates and concentrations are small: one digit would say 0.0 of all of them
     if unit == Unit.RATIO or (number != math.floor(number) and abs(number) < 10):
-        return f"{number:,.1f}"
+        return f"{number:z,.1f}"
     return f"{number:,.0f}"

@@ -1,6 +1,7 @@
 """The small text tables beside this file, each a case an analyst can read and extend.
 
-A case has a title, ``as_of`` and perhaps ``timezone``, tables of rows of one customer, and the values expected.
+A case has a title, ``as_of`` and perhaps ``timezone``, tables of rows, and the values expected. Rows without a column
+``customer_id`` are those of "the customer", whose values are expected.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from features.engine.build import build_features
 from kernel.clock import parse_as_of
 
 FEATURES = feature_set({})
-TABLES = ("transactions", "activities")
+TABLES = ("customers", "transactions", "activities", "subscriptions")
 MOMENTS = ("event_time", "ingested_at")
+CUSTOMER = "the customer"
 
 
 @dataclass
@@ -34,13 +36,13 @@ class Case:
         for name in MOMENTS:
             if name in frame:
                 frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
-        return frame.assign(customer_id="the customer")
+        return frame if "customer_id" in frame else frame.assign(customer_id=CUSTOMER)
 
     def values(self) -> pd.Series:
         frames = {table: self.frame(table) for table in TABLES if table in self.tables}
-        frames["customers"] = pd.DataFrame({"customer_id": ["the customer"]})
+        frames.setdefault("customers", pd.DataFrame({"customer_id": [CUSTOMER]}))
         profiles = profiles_from_frames(frames, {}, self.settings.get("timezone", "UTC"))
-        return build_features(profiles, FEATURES, parse_as_of(self.settings["as_of"])).loc["the customer"]
+        return build_features(profiles, FEATURES, parse_as_of(self.settings["as_of"])).loc[CUSTOMER]
 
 
 def read_cases(text: str) -> Iterator[Case]:
