@@ -32,7 +32,7 @@ class Profiles:
         attributes: customer attribute -> "string" or "float64".
         timezone: IANA zone of calendar days.
         findings: what is wrong or thin in the tables.
-        mapped: semantic table -> the columns of the contract that the project filled: those that every mapping of the
+        mapped: semantic table -> the columns of the contract that the project fills: those that some mapping of the
             table fills; of frames, the columns that a frame has. A table that nobody gave is absent.
         database: what goes with the connection when the profiles are closed.
 
@@ -160,9 +160,10 @@ def _loaded(
         _fill(connection, table, [one.select() for one in resolved], attributes)
         connection.execute("SET search_path = 'main'")
         if resolved:
-            mapped[table.name] = frozenset.intersection(*(frozenset(one.entry.columns) for one in resolved))
+            columns = [frozenset(one.entry.columns) for one in resolved]
+            mapped[table.name] = frozenset.union(*columns)
             check_filled(connection, table, settling.where)
-            findings += settling.settle(table, mapped[table.name], attributes)
+            findings += settling.settle(table, frozenset.intersection(*columns), attributes)
     close_sources(connection, settings)
     connection.execute("DROP TABLE rates")
     mapped.pop(RATES.name, None)

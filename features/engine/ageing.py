@@ -53,7 +53,7 @@ class _Unknown(Exception):  # noqa: N818
 
 
 def ageing(feature: Feature, scoped: ScopedTables) -> Ageing:
-    """Read a feature's ageing off its definition. """
+    """Read a feature's ageing off its definition."""
     if feature.view in _NOT_FOLLOWED:
         return Ageing(Course.AGAIN, ())
     rows = view_rows(feature.view, feature.window_days, scoped)
@@ -72,7 +72,11 @@ def _course(op: ops.Value, edges: set[float], *, inside: bool) -> Course:
         return Course.STILL
     if isinstance(op, _ORDERED) and isinstance(op.right, ops.Literal):
         return _compared(op.left, [op.right], edges, inside=inside)
-    if isinstance(op, ops.Between) and isinstance(op.lower_bound, ops.Literal) and isinstance(op.upper_bound, ops.Literal):
+    if (
+        isinstance(op, ops.Between)
+        and isinstance(op.lower_bound, ops.Literal)
+        and isinstance(op.upper_bound, ops.Literal)
+    ):
         return _compared(op.arg, [op.lower_bound, op.upper_bound], edges, inside=inside)
     children = [child for child in op.__children__ if isinstance(child, ops.Value)]
     courses = [_course(child, edges, inside=inside) for child in children]

@@ -20,7 +20,11 @@ from features.engine.scope import SCHEMA
 EVENTS = ("transactions", "activities", "subscriptions")
 # Words beyond this many different ones stay text: a code for each would cost more than it saves.
 _MOST_WORDS = 1_000_000
-_WORDS = {"transactions": ("product_id", "category", "channel"), "activities": ("kind", "detail"), "subscriptions": ("plan",)}
+_WORDS = {
+    "transactions": ("product_id", "category", "channel"),
+    "activities": ("kind", "detail"),
+    "subscriptions": ("plan",),
+}
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -94,7 +98,9 @@ def choose(
         copy: keep the rows, for statements that would look for them again and again.
     """
     made = "TABLE" if copy else "VIEW"
-    cursor.execute(f"CREATE OR REPLACE TEMP VIEW chosen_customers AS SELECT * FROM {SCHEMA}.customers WHERE {customers}")
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP VIEW chosen_customers AS SELECT * FROM {SCHEMA}.customers WHERE {customers}"
+    )
     for table in EVENTS:
         cursor.execute(f"DROP {made} IF EXISTS chosen_{table}")
         cursor.execute(

@@ -158,7 +158,13 @@ def _computed(
         # The rows of the longest window, and whatever older lines belong to its orders and days.
         reach = timedelta(days=max(w for w in windows if w is not None) + 2) + order_span(profiles)
         rows = f"event_time >= {literal(as_of - reach)}"
-    choose(cursor, group.features.views, f"customer IN (SELECT customer FROM touched WHERE edge IN ({edges}))", rows, copy=True)
+    choose(
+        cursor,
+        group.features.views,
+        f"customer IN (SELECT customer FROM touched WHERE edge IN ({edges}))",
+        rows,
+        copy=True,
+    )
     apply_scope(cursor, profiles, as_of, group.features.views)
     table = cursor.execute(compiled(group.features, tuple(profiles.attributes.items()))).to_arrow_table()
     return _Part(place_of[rows_of(table)], table)
@@ -221,6 +227,3 @@ def _derived(cursor: duckdb.DuckDBPyConnection, table: pa.Table, sql: str) -> pa
         return cursor.execute(sql).to_arrow_table()
     finally:
         cursor.unregister("carried")
-
-
-

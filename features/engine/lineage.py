@@ -29,9 +29,7 @@ def sources(feature: Feature, scoped: ScopedTables) -> frozenset[Source]:
     return _of(feature.expression(rows).op(), seen) | _of(rows[key_of(feature.view)].op(), seen)
 
 
-def only_mapped(
-    features: FeatureSet, attributes: Mapping[str, str], mapped: Mapping[str, Iterable[str]]
-) -> FeatureSet:
+def only_mapped(features: FeatureSet, attributes: Mapping[str, str], mapped: Mapping[str, Iterable[str]]) -> FeatureSet:
     """The features whose columns a project has; a feature of others would be the same for everybody.
 
     Args:
@@ -50,7 +48,11 @@ def only_mapped(
 
     given = {f.name for f in features if f.view is not View.FEATURES and all(map(has, sources(f, scoped)))}
     wide = ibis.table({f.name: "string" if f.is_word else "float64" for f in features}, name="wide")
-    derived = {f.name: {field.name for field in f.expression(wide).op().find(ops.Field)} for f in features if f.view is View.FEATURES}
+    derived = {
+        f.name: {field.name for field in f.expression(wide).op().find(ops.Field)}
+        for f in features
+        if f.view is View.FEATURES
+    }
     while ready := {name for name, needs in derived.items() if name not in given and needs <= given}:
         given |= ready
     return FeatureSet(f for f in features if f.name in given)

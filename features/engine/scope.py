@@ -128,9 +128,7 @@ def last_day(as_of: datetime, timezone: str) -> int:
     return (local.date() - _EPOCH).days
 
 
-def apply_scope(
-    cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, views: Container[View]
-) -> None:
+def apply_scope(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: datetime, views: Container[View]) -> None:
     """Define the temporary views ``scoped_*`` of this cursor: rows with event_time < as_of and ingested_at <= as_of.
 
     Args:

@@ -43,9 +43,7 @@ class SingleCustomer:
         Raises:
             DataError: rows that break the contract.
         """
-        tables = {
-            f"scoped_{name}": event_table(name, events.get(name, {}), self._timezone, as_of) for name in SCHEMAS
-        }
+        tables = {f"scoped_{name}": event_table(name, events.get(name, {}), self._timezone, as_of) for name in SCHEMAS}
         # What the account's other customers did is not in a profile: unknown, rather than a part taken for the whole.
         tables["scoped_account_lines"] = {name: empty(kind) for name, kind in ACCOUNT_SCHEMA.items()}
         values = self._program.run(tables, customer_row(customer, self._attributes, as_of))
@@ -54,5 +52,9 @@ class SingleCustomer:
         frame = pd.DataFrame(np.array([numbers], dtype=np.float64), columns=pd.Index(self._names), index=index)
         if not self._words:
             return frame
-        found = {n: pd.Series([v], index=index, dtype="object") for n, v in zip(self._names, values, strict=True) if n in self._words}
+        found = {
+            n: pd.Series([v], index=index, dtype="object")
+            for n, v in zip(self._names, values, strict=True)
+            if n in self._words
+        }
         return frame.assign(**found)

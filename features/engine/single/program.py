@@ -72,7 +72,9 @@ def _assembled(compiler: _Compiler, outputs: list[Register]) -> Callable[..., li
     """
     parameters = ", ".join(f"v{register}" for register, _, _ in compiler.inputs)
     lines = [f"def run({parameters}):"]
-    lines += [f"    v{out} = f{i}({', '.join(f'v{a}' for a in args)})" for i, (_, out, args) in enumerate(compiler.steps)]
+    lines += [
+        f"    v{out} = f{i}({', '.join(f'v{a}' for a in args)})" for i, (_, out, args) in enumerate(compiler.steps)
+    ]
     lines.append(f"    return [{', '.join(f'v{register}' for register in outputs)}]")
     names: dict[str, Any] = {f"v{register}": value for register, value in enumerate(compiler.constants)}
     names |= {f"f{i}": function for i, (function, _, _) in enumerate(compiler.steps)}
@@ -154,9 +156,7 @@ class _Compiler:
         def rows(*conditions: Column) -> Any:
             return np.flatnonzero(np.logical_and.reduce([condition.passes() for condition in conditions]))
 
-        return self._once(
-            (relation, "rows"), lambda: self._step(rows, *(self.value(p) for p in relation.predicates))
-        )
+        return self._once((relation, "rows"), lambda: self._step(rows, *(self.value(p) for p in relation.predicates)))
 
     def _aggregated(self, relation: ops.Aggregate, name: str) -> Register:
         keys = [key for group, key in relation.groups.items() if group not in _ONE]
@@ -225,7 +225,9 @@ class _Compiler:
             case ops.WindowFunction():
                 return self._window(op)
             case ops.And() | ops.Or():
-                scalar, column = (do.and_scalar, do.and_column) if isinstance(op, ops.And) else (do.or_scalar, do.or_column)
+                scalar, column = (
+                    (do.and_scalar, do.and_column) if isinstance(op, ops.And) else (do.or_scalar, do.or_column)
+                )
                 return self._either(op, scalar, column, [self.value(a) for a in op.args])
             case ops.IsNull():
                 return self._either(op, lambda a: a is None, do.is_null_column, [self.value(op.arg)])

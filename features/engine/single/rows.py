@@ -80,7 +80,11 @@ def customer_row(values: Mapping[str, Any], attributes: Mapping[str, str], as_of
         )
     known = {name: _attribute(name, kind, values.get(name)) for name, kind in attributes.items()}
     account = values.get("account_id")
-    return {**known, "account_id": account, "created_days_ago": None if created is None else (now - microseconds(created)) / _DAY}
+    return {
+        **known,
+        "account_id": account,
+        "created_days_ago": None if created is None else (now - microseconds(created)) / _DAY,
+    }
 
 
 def empty(kind: str) -> Column:
