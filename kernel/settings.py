@@ -142,6 +142,18 @@ class StateSettings(Section):
     url: str | None = None
 
 
+class EngineSettings(Section):
+    """What computes the features: DuckDB inside the process, or Spark (``spark_master``: ``local[N]`` or the URL of a
+    cluster). ``spark_tables`` is a folder or URL that every Spark worker reads; by default a folder of the state."""
+
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    memory_limit: str | None = None
+    threads: int | None = None
+    temp_folder: str | None = None
+    spark_master: str = "local[2]"
+    spark_tables: str | None = None
+
+
 class PublishedSetting(Section):
     """A figure that others reached with the same cohort and label; the report shows ours beside it."""
 
@@ -166,6 +178,7 @@ class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings = StateSettings()
+    engine: EngineSettings = EngineSettings()
     published: tuple[PublishedSetting, ...] = ()
 
     @field_validator("tables", mode="before")
@@ -203,6 +216,14 @@ class Settings(Section):
     def state_url(self) -> str:
         """The SQLAlchemy URL of decisions and feedback."""
         return self.state.url or f"sqlite:///{self.state_folder / 'decisions.db'}"
+
+    @property
+    def spark_tables(self) -> str:
+        """Where the typed tables lie for Spark: an absolute path, or a URL such as ``s3a://bucket/folder``."""
+        written = self.engine.spark_tables
+        if written is None:
+            return str(self.state_folder / "spark_tables")
+        return written if "://" in written else str(self.path(written))
 
     def model_name(self, kind: str) -> str:
         """The registered name of this project's model of a kind (``churn``, ``value``)."""

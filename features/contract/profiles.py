@@ -17,12 +17,14 @@ from features.contract.sources import SCHEMA, close_sources, open_sources, quote
 from features.contract.tables import CUSTOMERS, TABLES, TRANSACTIONS, Column, Kind, SemanticTable
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
-from kernel.settings import Settings
+from kernel.settings import EngineSettings, Settings
 
 
 @dataclass(frozen=True)
 class Profiles:
     """The semantic tables of one project. ``attributes``: customer attribute -> "string" or "float64".
+
+    ``engine``: what computes their features, with every path resolved; a profile in a request is always DuckDB's.
 
     The connection holds the tables customers, transactions, activities and subscriptions (empty where unmapped).
     Every cursor sees the same tables, so one thread may use one cursor each.
@@ -32,6 +34,7 @@ class Profiles:
     attributes: dict[str, str]
     timezone: str
     findings: tuple[Finding, ...] = ()
+    engine: EngineSettings = EngineSettings()
 
     def __enter__(self) -> Profiles:
         return self
@@ -144,7 +147,8 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
     findings += [finding for table in TABLES.values() for finding in _orphans(connection, table)]
     if now is not None:
         findings += [finding for table in TABLES.values() for finding in _future(connection, table, now)]
-    return Profiles(connection, attributes, settings.project.timezone, tuple(findings))
+    engine = settings.engine.model_copy(update={"spark_tables": settings.spark_tables})
+    return Profiles(connection, attributes, settings.project.timezone, tuple(findings), engine=engine)
 
 
 def _database(threads: int | None = None) -> duckdb.DuckDBPyConnection:

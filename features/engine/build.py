@@ -1,4 +1,4 @@
-"""Features of customers as of a moment, from unified profiles."""
+"""Features of customers as of a moment, from unified profiles: the one door, whichever engine computes them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract.profiles import Profiles
-from features.engine.compile import compiled
 from features.engine.definition import Feature, FeatureSet
-from features.engine.scope import apply_scope
+from features.engine.engines import engine_of
 
 
 def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) -> pd.DataFrame:
@@ -20,10 +19,7 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
         index ``customer_id`` (str), one column per feature: float64 with NaN where unknown, object (str or None) for
         words.
     """
-    cursor = profiles.connection.cursor()
-    apply_scope(cursor, profiles, as_of)
-    sql = compiled(features, tuple(profiles.attributes.items()))
-    table = cursor.execute(f"SELECT * FROM ({sql}) ORDER BY customer_id").to_arrow_table()
+    table = engine_of(profiles).table(profiles, features, as_of)
     index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
     return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
 
