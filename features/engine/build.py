@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pandas as pd
 import pyarrow as pa
 
 from features.contract.profiles import Profiles
+from features.engine.compile import compiled
 from features.engine.definition import Feature, FeatureSet
-from features.engine.engines import engine_of
+from features.engine.scope import apply_scope
+
+Engine = Callable[[Profiles, FeatureSet, datetime], Iterator[pa.Table]]
+"""What computes features: ``customer_id`` and one column per feature (float64 or text, NULL where unknown), some
+customers at a time, in the order of their ids; at least one table. All engines agree (``tests/spark``)."""
 
 
 def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) -> pd.DataFrame:
@@ -19,9 +25,30 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
         index ``customer_id`` (str), one column per feature: float64 with NaN where unknown, object (str or None) for
         words.
     """
-    table = engine_of(profiles).table(profiles, features, as_of)
+    table = pa.concat_tables(list(feature_batches(profiles, features, as_of)))
     index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
     return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
+
+
+def feature_batches(profiles: Profiles, features: FeatureSet, as_of: datetime) -> Iterator[pa.Table]:
+    """The same as Arrow tables, some customers at a time, by the engine that the project asks for."""
+    return engine_of(profiles)(profiles, features, as_of)
+
+
+def engine_of(profiles: Profiles) -> Engine:
+    """The engine that the project asks for (``[engine] engine``)."""
+    if profiles.engine.engine == "spark":
+        from features.engine.spark import by_spark  # a project on DuckDB never pays for it
+
+        return by_spark
+    return _by_duckdb
+
+
+def _by_duckdb(profiles: Profiles, features: FeatureSet, as_of: datetime) -> Iterator[pa.Table]:
+    cursor = profiles.connection.cursor()
+    apply_scope(cursor, profiles, as_of)
+    sql = compiled(features, tuple(profiles.attributes.items()))
+    yield cursor.execute(f"SELECT * FROM ({sql}) ORDER BY customer_id").to_arrow_table()
 
 
 def _column(values: pa.ChunkedArray, feature: Feature, index: pd.Index) -> pd.Series:

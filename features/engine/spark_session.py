@@ -114,11 +114,18 @@ def _options(engine: EngineSettings) -> dict[str, str]:
             "spark.ui.enabled": "false",
             "spark.driver.host": "127.0.0.1",  # nothing of a local Spark listens to the network
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.sql.shuffle.partitions": "8",  # the default of 200 is meant for a cluster
+            "spark.sql.shuffle.partitions": str(2 * _local_threads(engine.spark_master)),  # 200 is for a cluster
         }
         if engine.memory_limit is not None:
             options["spark.driver.memory"] = _java_size(engine.memory_limit)
     return options
+
+
+def _local_threads(master: str) -> int:
+    written = re.match(r"local\[(\d+)", master)
+    if written:
+        return int(written[1])
+    return 1 if master == "local" else os.cpu_count() or 1
 
 
 def _java_size(written: str) -> str:
