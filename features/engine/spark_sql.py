@@ -69,19 +69,6 @@ class SparkSql(PySparkCompiler):
     def _chosen(self, arg: Sql, where: Sql) -> Sql:
         return arg if where is None else self.if_(where, arg, NULL)
 
-    def visit_ArgMax(self, op: Operation, *, arg: Sql, key: Sql, where: Sql) -> Sql:
-        """Rows without a value are skipped, as DuckDB does; Spark would answer with the missing value."""
-        return self._by("max_by", arg, key, where)
-
-    def visit_ArgMin(self, op: Operation, *, arg: Sql, key: Sql, where: Sql) -> Sql:
-        """Rows without a value are skipped, as DuckDB does; Spark would answer with the missing value."""
-        return self._by("min_by", arg, key, where)
-
-    def _by(self, function: str, arg: Sql, key: Sql, where: Sql) -> Sql:
-        present = arg.is_(sge.Not(this=NULL))
-        wanted = present if where is None else sge.and_(where, present)
-        return self.f.anon[function](arg, self.if_(wanted, key, NULL))
-
     def visit_Divide(self, op: Operation, *, left: Sql, right: Sql) -> Sql:
         """Of floats, as IEEE 754 has it: x/0 is infinite and 0/0 is NaN, where Spark raises an error or says NULL."""
         above, below = self._float(op.left, left), self._float(op.right, right)
