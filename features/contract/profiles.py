@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import duckdb
@@ -34,7 +34,7 @@ class Profiles:
     attributes: dict[str, str]
     timezone: str
     findings: tuple[Finding, ...] = ()
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __enter__(self) -> Profiles:
         return self

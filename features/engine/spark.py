@@ -38,7 +38,5 @@ def by_spark(profiles: Profiles, features: FeatureSet, as_of: datetime) -> Itera
 def _apply_scope(spark: Any, profiles: Profiles, as_of: datetime) -> None:
     for name, place in typed_tables(profiles, spark).items():
         spark.read.parquet(place).createOrReplaceTempView(name)
-    # A table that only the engine inside the process has is absent here.
-    tables = [table for table in scoped_tables(profiles.attributes) if table is not None]
-    for statement in scope_statements(tables, as_of, profiles.timezone):
+    for statement in scope_statements(scoped_tables(profiles.attributes), as_of, profiles.timezone):
         spark.sql(statement)

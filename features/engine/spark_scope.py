@@ -29,6 +29,8 @@ def scope_statements(tables: Iterable[Any], as_of: datetime, timezone: str) -> l
     made = _computed(parse_as_of(as_of), timezone)
     statements: list[str] = []
     for table in tables:
+        if table is None:
+            continue  # one that only the engine inside the process puts together beforehand
         source = table.get_name().removeprefix("scoped_")
         columns = ", ".join(_column(made, name) for name in table.schema().names)
         statements.append(
@@ -69,10 +71,12 @@ def _computed(as_of: datetime, timezone: str) -> dict[str, str]:
 
     local = f"from_utc_timestamp(CAST(event_time AS TIMESTAMP), '{timezone}')"
     return {
-        "us_ago": ago("event_time"),
         "days_ago": f"CAST({ago('event_time')} AS DOUBLE) / {_DAY}",
         "day_ago": f"CAST(date_diff(DATE '{last_day}', CAST({local} AS DATE)) AS BIGINT)",
         "weekday": f"CAST(weekday({local}) AS BIGINT)",
         "hour": f"CAST(hour({local}) AS BIGINT)",
         "created_days_ago": f"CAST({ago('created_at')} AS DOUBLE) / {_DAY}",
+        # Days of a contract are whole local days, counted from the last day of which something can be known.
+        "start_days_ago": f"CAST(date_diff(DATE '{last_day}', start_date) AS DOUBLE)",
+        "ends_in_days": f"CAST(date_diff(end_date, DATE '{last_day}') AS DOUBLE)",
     }

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -66,7 +66,7 @@ def _pyspark_sql() -> Any:
         raise UsageError(
             "The Spark engine needs the package pyspark, which is not installed.",
             where=_WHERE,
-            fix="Install foresight[spark] (pyspark 4.0 and Java 17), or use engine = \"duckdb\".",
+            fix='Install foresight[spark] (pyspark 4.0 and Java 17), or use engine = "duckdb".',
         ) from None
     if not version.startswith("4.0."):
         raise UsageError(
@@ -86,7 +86,7 @@ def _check_java() -> None:
         raise UsageError(
             f"Spark needs Java {_OLDEST_JAVA} or newer; Java {said}.",
             where="JAVA_HOME" if home else "PATH",
-            fix="Install a Java runtime (Debian: openjdk-17-jre-headless), or use engine = \"duckdb\".",
+            fix='Install a Java runtime (Debian: openjdk-17-jre-headless), or use engine = "duckdb".',
         )
 
 
@@ -132,15 +132,18 @@ def _java_size(written: str) -> str:
     """'2GB', '2 GiB' or '512MB' as Java writes it: 2g, 512m."""
     size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])i?B?\s*", written, re.IGNORECASE)
     if size is None:
-        raise UsageError(
-            "The memory limit is no size.", where="engine.memory_limit", fix="Write it as 2GB or 512MB."
-        )
+        raise UsageError("The memory limit is no size.", where="engine.memory_limit", fix="Write it as 2GB or 512MB.")
     megabytes = float(size[1]) * 1024.0 ** ("KMGT".index(size[2].upper()) - 1)
     return f"{max(1, int(megabytes))}m"
 
 
+def statement_error() -> type[Exception]:
+    """What Spark raises where a statement names something that is not there."""
+    return import_module("pyspark.errors").AnalysisException
+
+
 @contextmanager
-def translated_errors() -> Iterator[None]:
+def translated_errors() -> Generator[None]:
     """Errors of Spark as ours. Its messages may quote values of rows: only what is about the statement is repeated."""
     errors = import_module("pyspark.errors")
     try:
@@ -151,5 +154,5 @@ def translated_errors() -> Iterator[None]:
         raise ForesightError(
             f"Spark could not compute the features: {name}",
             where=_WHERE,
-            fix="Compare with engine = \"duckdb\"; if only Spark fails, its own log says more.",
+            fix='Compare with engine = "duckdb"; if only Spark fails, its own log says more.',
         ) from None

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from features.contract.profiles import Profiles
 from features.contract.tables import TABLES
+from features.engine.spark_session import statement_error
 from kernel.errors import UsageError
 
 _EVER = datetime.max.replace(tzinfo=UTC)
@@ -97,11 +98,9 @@ def _written_by_spark(profiles: Profiles, spark: Any, place: str) -> dict[str, s
 
 
 def _finished_run(spark: Any, place: str) -> str | None:
-    from pyspark.errors import AnalysisException
-
     try:
         rows = spark.read.schema("run STRING").json(f"{place}/finished").collect()
-    except AnalysisException:
+    except statement_error():
         return None  # no such folder
     return rows[0][0] if rows else None
 

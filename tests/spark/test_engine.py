@@ -16,9 +16,8 @@ from features.definitions import feature_set
 from features.engine.build import build_features, feature_batches
 from features.engine.definition import Feature, FeatureSet, Unit, View
 from kernel.errors import ForesightError, UsageError
-from kernel.settings import EngineSettings
-from tests.histories import AS_OF, Line
-from tests.projects import HEAD, TABLES, TinyProject
+from tests.histories import AS_OF
+from tests.projects import TABLES, TinyProject
 from tests.spark_engine import OnSpark, different, spark_marks
 
 pytestmark = spark_marks

@@ -65,9 +65,7 @@ def telling(on_spark: OnSpark) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 @every_feature
-def test_a_definition_is_the_same_on_both_engines(
-    feature: Feature, telling: tuple[pd.DataFrame, pd.DataFrame]
-) -> None:
+def test_a_definition_is_the_same_on_both_engines(feature: Feature, telling: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     found, wanted = (frame[[feature.name]] for frame in telling)
     assert wanted[feature.name].nunique() >= 2
     assert different(found, wanted) == []

@@ -60,7 +60,7 @@ def test_without_pyspark_the_error_says_what_to_install(monkeypatch: pytest.Monk
 
 def test_another_pyspark_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     _installed(monkeypatch, "3.5.1")
-    with pytest.raises(UsageError, match="needs pyspark 4.0; installed is 3.5.1"):
+    with pytest.raises(UsageError, match=r"needs pyspark 4\.0; installed is 3\.5\.1"):
         open_session(SPARK)
 
 
@@ -139,7 +139,9 @@ def test_all_features_compile_without_spark_and_hold_no_moment() -> None:
 
 def test_the_scope_of_spark_keeps_both_clocks_and_local_days() -> None:
     lines, activities, customers = PARIS
-    known = "WHERE event_time < TIMESTAMP_NTZ '2024-03-01 12:00:00' AND ingested_at <= TIMESTAMP_NTZ '2024-03-01 12:00:00'"
+    known = (
+        "WHERE event_time < TIMESTAMP_NTZ '2024-03-01 12:00:00' AND ingested_at <= TIMESTAMP_NTZ '2024-03-01 12:00:00'"
+    )
     assert lines.startswith("CREATE OR REPLACE TEMPORARY VIEW scoped_transactions AS SELECT `customer_id`")
     assert lines.endswith(f"FROM transactions {known}")
     assert activities.endswith(f"FROM activities {known}")
