@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -13,9 +13,9 @@ from features.engine.compile import compiled
 from features.engine.definition import Feature, FeatureSet
 from features.engine.scope import apply_scope
 
-Engine = Callable[[Profiles, FeatureSet, datetime], Iterator[pa.Table]]
-"""What computes features: ``customer_id`` and one column per feature (float64 or text, NULL where unknown), some
-customers at a time, in the order of their ids; at least one table. All engines agree (``tests/spark``)."""
+Engine = Callable[[Profiles, FeatureSet, Sequence[datetime]], Iterator[tuple[datetime, pa.Table]]]
+"""What computes features: for each moment at least one table of ``customer_id`` and a column per feature (float64 or
+text, NULL where unknown), some customers at a time, in the order of their ids. All engines agree (``tests/spark``)."""
 
 
 def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) -> pd.DataFrame:
@@ -25,14 +25,16 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
         index ``customer_id`` (str), one column per feature: float64 with NaN where unknown, object (str or None) for
         words.
     """
-    table = pa.concat_tables(list(feature_batches(profiles, features, as_of)))
+    table = pa.concat_tables([table for _, table in feature_batches(profiles, features, [as_of])])
     index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
     return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
 
 
-def feature_batches(profiles: Profiles, features: FeatureSet, as_of: datetime) -> Iterator[pa.Table]:
-    """The same as Arrow tables, some customers at a time, by the engine that the project asks for."""
-    return engine_of(profiles)(profiles, features, as_of)
+def feature_batches(
+    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]
+) -> Iterator[tuple[datetime, pa.Table]]:
+    """Features as Arrow tables, by the engine that the project asks for: some customers at a time, for every moment."""
+    return engine_of(profiles)(profiles, features, as_ofs)
 
 
 def engine_of(profiles: Profiles) -> Engine:
@@ -44,11 +46,14 @@ def engine_of(profiles: Profiles) -> Engine:
     return _by_duckdb
 
 
-def _by_duckdb(profiles: Profiles, features: FeatureSet, as_of: datetime) -> Iterator[pa.Table]:
+def _by_duckdb(
+    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]
+) -> Iterator[tuple[datetime, pa.Table]]:
     cursor = profiles.connection.cursor()
-    apply_scope(cursor, profiles, as_of)
     sql = compiled(features, tuple(profiles.attributes.items()))
-    yield cursor.execute(f"SELECT * FROM ({sql}) ORDER BY customer_id").to_arrow_table()
+    for as_of in as_ofs:
+        apply_scope(cursor, profiles, as_of)
+        yield as_of, cursor.execute(f"SELECT * FROM ({sql}) ORDER BY customer_id").to_arrow_table()
 
 
 def _column(values: pa.ChunkedArray, feature: Feature, index: pd.Index) -> pd.Series:

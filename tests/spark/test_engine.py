@@ -109,10 +109,19 @@ def test_two_builds_at_once_have_moments_of_their_own(on_spark: OnSpark) -> None
     assert [list(spend) for spend in found] == [[10, 2], [0, 2], [0, 0]]
 
 
+def test_several_moments_in_one_go(on_spark: OnSpark) -> None:
+    moments = [AS_OF - timedelta(days=20), AS_OF]
+    batches = list(feature_batches(on_spark(_profiles()), SMALL, moments))
+    assert [as_of for as_of, _ in batches] == moments
+    assert [table.column("spend").to_pylist() for _, table in batches] == [[None, 2], [10, 2]]
+
+
 def test_batches_have_the_same_types_on_both_engines(on_spark: OnSpark) -> None:
     features = feature_set({"city": "string"})
     profiles = _profiles()
-    (found,), (wanted,) = (list(feature_batches(p, features, AS_OF)) for p in (on_spark(profiles), profiles))
+    (_, found), (_, wanted) = (
+        next(iter(feature_batches(side, features, [AS_OF]))) for side in (on_spark(profiles), profiles)
+    )
     assert found.schema.names == wanted.schema.names
     assert [str(kind) for kind in found.schema.types] == [str(kind) for kind in wanted.schema.types]
 
