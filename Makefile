@@ -1,9 +1,11 @@
 # The one entry: every target makes .venv by itself. Nothing else needs to be installed or set.
-.PHONY: demo test check format serve bench lock clean
+.PHONY: demo test test-spark check format serve bench lock clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SPARK := .spark
+SPARK_READY := $(SPARK)/.ready
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -11,11 +13,21 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Beside .venv and not in it: Spark is 500 MB that only these tests need. It comes as source, built with the locked setuptools.
+$(SPARK_READY): requirements-spark.lock $(READY)
+	rm -rf $(SPARK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation \
+	  --no-compile --target $(SPARK) -r requirements-spark.lock
+	@touch $@
+
 demo: $(READY)  ## the main job on real data
 	$(BIN)/foresight demo
 
 test: $(READY)  ## all tests
 	$(BIN)/pytest
+
+test-spark: $(SPARK_READY)  ## the features on Spark (needs Java 17), skipped with the reason where it is missing
+	PYTHONPATH=$(SPARK) $(BIN)/pytest -m spark -rs
 
 check: $(READY)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -33,9 +45,12 @@ serve: $(READY)  ## the service on http://127.0.0.1:3000, after make demo
 bench: $(READY)  ## speed, each figure beside a baseline of the same run
 	$(BIN)/python -m benchmarks
 
-lock:  ## compile requirements.lock anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --all-extras --no-header pyproject.toml -o requirements.lock
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+SPARK_EXTRA := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")
+
+lock:  ## compile requirements.lock (all but Spark) and requirements-spark.lock anew (needs uv)
+	$(LOCK) --extra examples --extra dev pyproject.toml -o requirements.lock
+	$(PYTHON) -c '$(SPARK_EXTRA)' | $(LOCK) --constraints requirements.lock - -o requirements-spark.lock
 
 clean:  ## forget models, scores and decisions; the tables are not touched
 	rm -rf .foresight mlruns/mlflow.db* mlruns/artifacts

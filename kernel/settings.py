@@ -97,11 +97,13 @@ class EngineSettings(Section):
     """Where the tables are computed on: DuckDB in this process, or Spark.
 
     ``memory_limit`` in DuckDB's notation, such as "2GB"; with it the tables lie in a scratch file in ``temp_folder``
-    and not in memory.
+    and not in memory. ``spark_master``: ``local[N]`` or the URL of a cluster; ``spark_tables``: a folder or URL that
+    every Spark worker reads, by default a folder of the state.
     """
 
     engine: Literal["duckdb", "spark"] = "duckdb"
     spark_master: str = "local[2]"
+    spark_tables: str | None = None
     memory_limit: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(\.\d+)? ?[kKMGT]i?B$")
     threads: int | None = Field(default=None, ge=1, le=1024)
     temp_folder: str | None = None
@@ -213,6 +215,7 @@ class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings = StateSettings()
+    engine: EngineSettings = EngineSettings()
     published: tuple[PublishedSetting, ...] = ()
 
     @field_validator("tables", mode="before")
@@ -260,6 +263,14 @@ class Settings(Section):
     def online_url(self) -> str:
         """The SQLAlchemy URL of the features in service."""
         return self.state.online_url or f"sqlite:///{self.state_folder / 'online.db'}"
+
+    @property
+    def spark_tables(self) -> str:
+        """Where the typed tables lie for Spark: an absolute path, or a URL such as ``s3a://bucket/folder``."""
+        written = self.engine.spark_tables
+        if written is None:
+            return str(self.state_folder / "spark_tables")
+        return written if "://" in written else str(self.path(written))
 
     def model_name(self, kind: str) -> str:
         """The registered name of this project's model of a kind (``churn``, ``value``)."""

@@ -8,8 +8,9 @@ import pytest
 
 from tests.postgres import postgres_url
 from tests.projects import CUSTOMERS, SALES, TinyProject
+from tests.spark_engine import on_spark
 
-__all__ = ["postgres_url"]  # a fixture: PostgreSQL, where it is installed
+__all__ = ["on_spark", "postgres_url"]  # fixtures: Spark and PostgreSQL, where they are installed
 
 
 @pytest.fixture

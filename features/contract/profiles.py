@@ -21,7 +21,7 @@ from features.contract.policies import Policies, apply_policies
 from features.contract.sources import SCHEMA, close_sources, open_sources, quoted, without_values
 from features.contract.tables import CUSTOMERS, RATES, TABLES, TRANSACTIONS, Kind, SemanticTable
 from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
-from kernel.settings import Settings
+from kernel.settings import EngineSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Profiles:
         mapped: semantic table -> the columns of the contract that the project fills: those that some mapping of the
             table fills; of frames, the columns that a frame has. A table that nobody gave is absent.
         database: what goes with the connection when the profiles are closed.
+        engine: what computes their features, with every path resolved; a profile in a request is never Spark's.
 
     The connection holds the tables customers, transactions, activities and subscriptions (empty where unmapped).
     Every cursor sees the same tables, so one thread may use one cursor each.
@@ -46,6 +47,7 @@ class Profiles:
     findings: tuple[Finding, ...] = ()
     mapped: dict[str, frozenset[str]] = field(default_factory=dict)
     database: Scratch | RequestDatabase | None = None
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __enter__(self) -> Profiles:
         return self
@@ -171,7 +173,8 @@ def _loaded(
     findings += [finding for table in TABLES.values() for finding in orphans(connection, table)]
     if now is not None:
         findings += [finding for table in TABLES.values() for finding in future(connection, table, now)]
-    return Profiles(connection, attributes, settings.project.timezone, tuple(findings), mapped, scratch)
+    engine = settings.engine.model_copy(update={"spark_tables": settings.spark_tables})
+    return Profiles(connection, attributes, settings.project.timezone, tuple(findings), mapped, scratch, engine)
 
 
 def _check_names(settings: Settings) -> None:

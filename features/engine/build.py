@@ -1,29 +1,27 @@
-"""Features of customers as of a moment, from unified profiles."""
+"""Features of customers as of a moment, from unified profiles: the one door, whichever engine computes them."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from features.contract.profiles import Profiles
 from features.engine.compile import compiled
 from features.engine.definition import Feature, FeatureSet
-from features.engine.events import SCHEMA, choose, prepare
-from features.engine.scope import apply_scope
+from features.engine.embedded import by_duckdb
 
 ROW_GROUP = 20_480
-ROWS_AT_ONCE = 4_000_000
-"""Order lines and activities that one statement aggregates: bounds its memory, whatever the number of customers."""
+Engine = Callable[[Profiles, FeatureSet, Sequence[datetime]], Iterator[tuple[datetime, pa.Table]]]
+"""What computes features: for each moment at least one table of ``customer_id`` and a column per feature (float64 or
+text, NULL where unknown), some customers at a time, in the order of their ids. All engines agree (``tests/spark``)."""
 
 
 def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) -> pd.DataFrame:
@@ -45,31 +43,19 @@ def build_many(profiles: Profiles, features: FeatureSet, as_ofs: Sequence[dateti
 
 
 def feature_batches(
-    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime], *, numbers: bool = False
+    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]
 ) -> Iterator[tuple[datetime, pa.Table]]:
-    """Features as Arrow tables: some customers at a time, for each of them every moment; customers in order of id.
-
-    Args:
-        numbers: leave ``customer_id`` the number that stands for the customer in ``prepared.customers``.
-    """
-    prepare(profiles)
-    cursor = profiles.connection.cursor()
-    sql = compiled(features, tuple(profiles.attributes.items()))
-    if not numbers:
-        sql = (
-            f"SELECT c.customer_id, f.* EXCLUDE (customer_id) FROM ({sql}) f JOIN {SCHEMA}.customers c "
-            "ON c.customer = f.customer_id ORDER BY c.customer"
-        )
-    for customers in customer_ranges(profiles):
-        choose(cursor, features.views, f"customer >= {customers.start} AND customer < {customers.stop}")
-        for as_of in as_ofs:
-            apply_scope(cursor, profiles, as_of, features.views)
-            yield as_of, cursor.execute(sql).to_arrow_table()
+    """Features as Arrow tables, by the engine that the project asks for: some customers at a time, for every moment."""
+    return engine_of(profiles)(profiles, features, as_ofs)
 
 
-def rows_of(table: pa.Table) -> NDArray[np.int64]:
-    """The customers' numbers of a table with ``numbers``."""
-    return table.column("customer_id").to_numpy().astype(np.int64)
+def engine_of(profiles: Profiles) -> Engine:
+    """The engine that the project asks for (``[engine] engine``)."""
+    if profiles.engine.engine == "spark":
+        from features.engine.spark import by_spark  # a project on DuckDB never pays for it
+
+        return by_spark
+    return by_duckdb
 
 
 def write_features(profiles: Profiles, features: FeatureSet, as_of: datetime, file: Path) -> int:
@@ -113,15 +99,6 @@ def to_frame(table: pa.Table, features: FeatureSet) -> pd.DataFrame:
     """The Arrow table as :func:`build_features` gives it."""
     index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
     return pd.DataFrame({f.name: _column(table.column(f.name), f, index) for f in features}, index=index)
-
-
-def customer_ranges(profiles: Profiles) -> list[range]:
-    """All customers, in ranges of about ``ROWS_AT_ONCE`` rows each."""
-    customers = profiles.count("customers")
-    rows = profiles.count("transactions") + profiles.count("activities")
-    parts = max(1, -(-rows // ROWS_AT_ONCE))
-    edges = [customers * part // parts for part in range(parts + 1)]
-    return [range(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
 
 
 def _column(values: pa.ChunkedArray, feature: Feature, index: pd.Index) -> pd.Series:

@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 
 from features.contract.profiles import Profiles
 from features.engine.ageing import Ageing, Course, ageing
-from features.engine.build import feature_batches, rows_of
 from features.engine.compile import compiled, derived_table
 from features.engine.definition import FeatureSet, View
-from features.engine.events import EVENTS, SCHEMA, choose, order_span, prepare
-from features.engine.scope import apply_scope, last_day, literal, scoped_tables
+from features.engine.embedded import by_duckdb
+from features.engine.events import EVENTS, choose, order_span, prepare
+from features.engine.scope import SCHEMA, apply_scope, last_day, literal, scoped_tables
 
 _CHUNK = 250_000
 _NEW = -1.0
@@ -78,7 +78,7 @@ def advance(profiles: Profiles, features: FeatureSet, as_of: datetime, earlier: 
     ids, place_of = _customers(cursor, as_of)
     parts = [_computed(cursor, profiles, group, as_of, place_of) for group in groups]
     again = FeatureSet(f for f in features if courses[f.name].course is Course.AGAIN and f.view is not View.FEATURES)
-    parts += [_Part(place_of[rows_of(t)], t) for _, t in feature_batches(profiles, again, [as_of], numbers=True)]
+    parts += [_Part(place_of[_numbers(t)], t) for _, t in by_duckdb(profiles, again, [as_of], numbers=True)]
     days = (as_of - earlier.as_of) / timedelta(days=1)
     by_day = last_day(as_of, profiles.timezone) - last_day(earlier.as_of, profiles.timezone)
     derive = derived_table(features, profiles.attributes)
@@ -167,7 +167,11 @@ def _computed(
     )
     apply_scope(cursor, profiles, as_of, group.features.views)
     table = cursor.execute(compiled(group.features, tuple(profiles.attributes.items()))).to_arrow_table()
-    return _Part(place_of[rows_of(table)], table)
+    return _Part(place_of[_numbers(table)], table)
+
+
+def _numbers(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return table.column("customer_id").to_numpy().astype(np.int64)
 
 
 def _stored(file: pq.ParquetFile, ids: pa.ChunkedArray) -> pa.Table:

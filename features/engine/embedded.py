@@ -1,0 +1,49 @@
+"""Features computed by DuckDB inside this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from features.contract.profiles import Profiles
+from features.engine.compile import compiled
+from features.engine.definition import FeatureSet
+from features.engine.events import choose, prepare
+from features.engine.scope import SCHEMA, apply_scope
+
+ROWS_AT_ONCE = 4_000_000
+"""Events that one statement aggregates: bounds its memory, whatever the number of customers."""
+
+
+def by_duckdb(
+    profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime], *, numbers: bool = False
+) -> Iterator[tuple[datetime, pa.Table]]:
+    """An :data:`~features.engine.build.Engine`; the moments share whatever does not depend on them.
+
+    Args:
+        numbers: leave ``customer_id`` the number that stands for the customer in ``prepared.customers``.
+    """
+    prepare(profiles)
+    cursor = profiles.connection.cursor()
+    sql = compiled(features, tuple(profiles.attributes.items()))
+    if not numbers:
+        sql = (
+            f"SELECT c.customer_id, f.* EXCLUDE (customer_id) FROM ({sql}) f JOIN {SCHEMA}.customers c "
+            "ON c.customer = f.customer_id ORDER BY c.customer_id"
+        )
+    for customers in customer_ranges(profiles):
+        choose(cursor, features.views, f"customer >= {customers.start} AND customer < {customers.stop}")
+        for as_of in as_ofs:
+            apply_scope(cursor, profiles, as_of, features.views)
+            yield as_of, cursor.execute(sql).to_arrow_table()
+
+
+def customer_ranges(profiles: Profiles) -> list[range]:
+    """All customers, in ranges of about ``ROWS_AT_ONCE`` events each."""
+    customers = profiles.count("customers")
+    rows = sum(profiles.count(table) for table in ("transactions", "activities", "subscriptions"))
+    parts = max(1, -(-rows // ROWS_AT_ONCE))
+    edges = [customers * part // parts for part in range(parts + 1)]
+    return [range(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]

@@ -1,0 +1,67 @@
+"""The Spark engine for tests: one Spark per run, skipped with the reason where Java or pyspark is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.contract.profiles import Profiles
+from features.engine.spark_session import open_session
+from kernel.errors import UsageError
+from kernel.settings import EngineSettings
+
+OnSpark = Callable[[Profiles], Profiles]
+TOLERANCE = 1e-9
+
+# What a test that starts Spark carries. Spark leaves the closing of its result sockets to the garbage collector.
+spark_marks = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+ENGINES = ("duckdb", pytest.param("spark", marks=spark_marks))
+
+# A short life is spent in the compiler of the JVM: the quick one is enough for small tables.
+_QUICK_START = '--driver-java-options "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" pyspark-shell'
+
+
+@pytest.fixture(scope="session")
+def on_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnSpark]:
+    """Turns profiles into the same profiles, whose features Spark computes."""
+    if find_spec("pyspark") is None:
+        pytest.skip("pyspark is not installed: make test-spark brings it")
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", _QUICK_START)
+    folder = tmp_path_factory.mktemp("spark")
+    engine = EngineSettings(engine="spark", temp_folder=str(folder / "tmp"), spark_tables=str(folder / "tables"))
+    try:
+        spark = open_session(engine)
+    except UsageError as error:
+        pytest.skip(error.what)
+    yield lambda profiles: replace(profiles, engine=engine)
+    spark.stop()
+    # The Java process ends with the pipe of its input.
+    context = import_module("pyspark").SparkContext
+    context._gateway.shutdown()
+    context._gateway.proc.stdin.close()
+    context._gateway.proc.wait(60)
+
+
+def different(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
+    """The columns in which two frames differ by more than 1e-9, relative or absolute; NaN equals NaN."""
+    assert list(found.index) == list(wanted.index)
+    assert list(found.columns) == list(wanted.columns)
+    return [str(name) for name in wanted if not _same(found[name], wanted[name])]
+
+
+def _same(found: pd.Series, wanted: pd.Series) -> bool:
+    if found.dtype != wanted.dtype:
+        return False
+    if wanted.dtype == "object":
+        return list(found) == list(wanted)
+    x, y = found.to_numpy(), wanted.to_numpy()
+    with np.errstate(invalid="ignore"):
+        near = np.abs(x - y) <= np.maximum(TOLERANCE, TOLERANCE * np.abs(y))
+    return bool((near | (np.isnan(x) & np.isnan(y))).all())
