@@ -215,7 +215,6 @@ class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings = StateSettings()
-    engine: EngineSettings = EngineSettings()
     published: tuple[PublishedSetting, ...] = ()
 
     @field_validator("tables", mode="before")

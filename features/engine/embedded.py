@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -46,4 +47,4 @@ def customer_ranges(profiles: Profiles) -> list[range]:
     rows = sum(profiles.count(table) for table in ("transactions", "activities", "subscriptions"))
     parts = max(1, -(-rows // ROWS_AT_ONCE))
     edges = [customers * part // parts for part in range(parts + 1)]
-    return [range(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [range(start, stop) for start, stop in pairwise(edges)]
