@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from features.contract.findings import Finding
 from features.contract.profiles import Profiles, load_profiles
 from features.definitions import project_features
-from features.engine.build import build_features
+from features.engine.build import build_features, build_many
 from features.engine.definition import FeatureSet
 from features.engine.online import OnlineStore
 from features.engine.provenance import SourceState, source_states
@@ -29,7 +30,8 @@ from serving.batch import ScoresWritten, score_all, write_scores, writer_of
 from serving.insights import Insight
 from serving.runtime import Runtime, load_scorer, open_runtime_on
 from training.backtest import BacktestResult, Trainer, backtest
-from training.dataset import DatasetBuilder, TrainingSet
+from training.dataset import DatasetBuilder, LabelledSet, TrainingSet
+from training.labels.label import Label, churn_label, spend_label
 from training.train import TrainingOutcome, train
 
 Moment = str | date | datetime
@@ -82,7 +84,7 @@ class Project:
     @cached_property
     def trainer(self) -> Trainer:
         """Fits models; keeps the features of cut-offs it has seen."""
-        return Trainer(DatasetBuilder(self.profiles, self.feature_set, self.settings))
+        return Trainer(DatasetBuilder(self.profiles, self.feature_set, self.settings, self._features_of))
 
     def use_registry(self) -> None:
         """Let ``mlflow.pyfunc.load_model("models:/churn@champion")`` find this project's models, once there are any."""
@@ -93,9 +95,42 @@ class Project:
         """Features of every customer: index customer_id, one column per feature."""
         return build_features(self.profiles, self.feature_set, self.moment(as_of))
 
-    def training_set(self, cutoffs: Sequence[Moment], *, known_at: Moment) -> TrainingSet:
-        """Features as of several cut-offs, with labels as known at ``known_at``."""
-        return self.trainer.builder.training_set([self.moment(c) for c in cutoffs], self.moment(known_at))
+    @overload
+    def training_set(self, cutoffs: Sequence[Moment], *, known_at: Moment) -> TrainingSet: ...
+
+    @overload
+    def training_set(self, cutoffs: Sequence[Moment], *, known_at: Moment, label: Label) -> LabelledSet: ...
+
+    def training_set(
+        self, cutoffs: Sequence[Moment], *, known_at: Moment, label: Label | None = None
+    ) -> TrainingSet | LabelledSet:
+        """Features as of several cut-offs, with labels as known at ``known_at``.
+
+        The cut-offs share whatever does not depend on them; stored snapshots of the same data are read, not computed.
+
+        Args:
+            label: one outcome, with its window, gap and cohort (``project.labels``, or one of your own); without it
+                both outcomes that the models are trained on.
+
+        Raises:
+            NotEnoughDataError: a label's window is not over at ``known_at``.
+        """
+        moments, known = [self.moment(c) for c in cutoffs], self.moment(known_at)
+        if label is None:
+            return self.trainer.builder.training_set(moments, known)
+        return self.trainer.builder.labelled(moments, label, known)
+
+    @property
+    def labels(self) -> dict[str, Label]:
+        """The project's labels by name: ``churned`` and ``spend``."""
+        both = (churn_label(self.settings.churn), spend_label(self.settings.value))
+        return {label.name: label for label in both}
+
+    def _features_of(self, moments: Sequence[datetime]) -> dict[datetime, pd.DataFrame]:
+        stored = {moment: self.snapshots.same(self.profiles, self.feature_set, moment) for moment in moments}
+        missing = [moment for moment, snapshot in stored.items() if snapshot is None]
+        built = build_many(self.profiles, self.feature_set, missing)
+        return built | {moment: found.features for moment, found in stored.items() if found is not None}
 
     def train(self, *, as_of: Moment, say: Callable[[str], None] = lambda step: None) -> TrainingOutcome:
         """Train, register, and promote what passes the gate."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from features.cohorts import has_history, is_active
 from features.contract.profiles import Profiles
-from features.engine.build import build_features
+from features.engine.build import build_many
 from features.engine.definition import FeatureSet
 from kernel.settings import Settings
 from training.labels.future_spend import future_spend
+from training.labels.label import Label
 from training.labels.transaction_churn import transaction_churn
 from training.labels.window import LabelWindow
 
+FeatureBuilder = Callable[[Sequence[datetime]], dict[datetime, pd.DataFrame]]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -77,23 +79,68 @@ class TrainingSet:
         return self.features.index
 
 
+@dataclass(frozen=True)
+class LabelledSet:
+    """Rows of (customer, cut-off) with one label, cut-offs in the order they were asked for.
+
+    Attributes:
+        features: one column per feature; index customer_id, which repeats over cut-offs.
+        cutoff: the moment each row looks from, datetime64 (UTC), shape (rows,).
+        label: the outcome in the window after it, float64, shape (rows,).
+        in_cohort: whether the row is one that the prediction is made for, shape (rows,).
+        window: where the outcome was looked for, with its gap.
+        name: of the label.
+    """
+
+    features: pd.DataFrame
+    cutoff: NDArray[np.datetime64]
+    label: Floats
+    in_cohort: Flags
+    window: LabelWindow
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def cohort(self) -> LabelledSet:
+        """The rows of the cohort."""
+        chosen = self.in_cohort
+        return LabelledSet(
+            self.features.loc[chosen],
+            self.cutoff[chosen],
+            self.label[chosen],
+            self.in_cohort[chosen],
+            self.window,
+            self.name,
+        )
+
+
 class DatasetBuilder:
     """Builds training sets of one project, and keeps the features of cut-offs already built."""
 
-    def __init__(self, profiles: Profiles, features: FeatureSet, settings: Settings) -> None:
+    def __init__(
+        self, profiles: Profiles, features: FeatureSet, settings: Settings, build: FeatureBuilder | None = None
+    ) -> None:
+        """``build`` makes features as of several moments; by default all of them are computed."""
         self.profiles = profiles
         self.feature_set = features
         self.settings = settings
+        self._build = build or (lambda as_ofs: build_many(profiles, features, as_ofs))
         self._without_consent = profiles.without_consent()
         self._features: dict[datetime, pd.DataFrame] = {}
 
     def population(self, as_of: datetime) -> pd.DataFrame:
         """Features of the customers who have a history and may be profiled."""
-        if as_of not in self._features:
-            built = build_features(self.profiles, self.feature_set, as_of)
+        self.prepare([as_of])
+        return self._features[as_of]
+
+    def prepare(self, as_ofs: Sequence[datetime]) -> None:
+        """Build the features of these moments that are not there yet; together they cost less than one by one."""
+        missing = [as_of for as_of in as_ofs if as_of not in self._features]
+        for as_of, built in self._build(missing).items():
             usable = has_history(built) & ~built.index.isin(list(self._without_consent))
             self._features[as_of] = built.loc[usable]
-        return self._features[as_of]
 
     def training_set(self, cutoffs: Sequence[datetime], known_at: datetime) -> TrainingSet:
         """The population of several cut-offs, with labels as known at ``known_at``.
@@ -101,6 +148,7 @@ class DatasetBuilder:
         Raises:
             NotEnoughDataError: a label is not ripe at ``known_at``.
         """
+        self.prepare(cutoffs)
         parts = [self._one_cutoff(cutoff, known_at) for cutoff in cutoffs]
         return TrainingSet(
             pd.concat([part.features for part in parts]),
@@ -110,14 +158,39 @@ class DatasetBuilder:
             np.concatenate([part.active for part in parts]),
         )
 
+    def labelled(self, cutoffs: Sequence[datetime], label: Label, known_at: datetime) -> LabelledSet:
+        """The population of several cut-offs with one label, as known at ``known_at``.
+
+        Raises:
+            NotEnoughDataError: the label's window is not over at ``known_at``.
+        """
+        self.prepare(cutoffs)
+        frames = [self.population(cutoff) for cutoff in cutoffs]
+        outcomes = [
+            label.outcomes(self.profiles, frame.index, cutoff, label.window, known_at).to_numpy()
+            for cutoff, frame in zip(cutoffs, frames, strict=True)
+        ]
+        return LabelledSet(
+            pd.concat(frames),
+            np.concatenate([_moments(cutoff, frame) for cutoff, frame in zip(cutoffs, frames, strict=True)]),
+            np.concatenate(outcomes),
+            np.concatenate([label.cohort(frame) for frame in frames]),
+            label.window,
+            label.name,
+        )
+
     def _one_cutoff(self, cutoff: datetime, known_at: datetime) -> TrainingSet:
         frame = self.population(cutoff)
         churn_window = LabelWindow(self.settings.churn.horizon_days)
         value_window = LabelWindow(self.settings.value.horizon_days)
         return TrainingSet(
             frame,
-            np.full(len(frame), np.datetime64(cutoff.replace(tzinfo=None), "us")),
+            _moments(cutoff, frame),
             transaction_churn(self.profiles, frame.index, cutoff, churn_window, known_at).to_numpy(),
             future_spend(self.profiles, frame.index, cutoff, value_window, known_at).to_numpy(),
             is_active(frame, self.settings.churn.active_days),
         )
+
+
+def _moments(cutoff: datetime, rows: pd.DataFrame) -> NDArray[np.datetime64]:
+    return np.full(len(rows), np.datetime64(cutoff.replace(tzinfo=None), "us"))

@@ -36,6 +36,8 @@ def build_features(profiles: Profiles, features: FeatureSet, as_of: datetime) ->
 
 def build_many(profiles: Profiles, features: FeatureSet, as_ofs: Sequence[datetime]) -> dict[datetime, pd.DataFrame]:
     """The same for several moments, which share the work that does not depend on the moment."""
+    if not as_ofs:
+        return {}
     tables: dict[datetime, list[pa.Table]] = {as_of: [] for as_of in as_ofs}
     for as_of, table in feature_batches(profiles, features, as_ofs):
         tables[as_of].append(table)

@@ -206,6 +206,12 @@ class SnapshotStore:
                 return snapshot
         return None
 
+    def same(self, profiles: Profiles, features: FeatureSet, as_of: datetime) -> Snapshot | None:
+        """The stored snapshot that a build of ``as_of`` would equal; None where there is none."""
+        if not any(self._of_moment(as_of)):
+            return None  # a fingerprint reads everything that is known
+        return self._find(_Wanted.of(profiles, features, as_of))
+
     def _find(self, wanted: _Wanted) -> Snapshot | None:
         return self.find(
             wanted.as_of,
