@@ -30,7 +30,7 @@ def entropy(groups: Rows) -> Value:
     Each group's part is rounded to a decimal before the sum: exact sums do not depend on the order of rows.
     """
     amount, total = groups.amount.cast("float64"), groups.amount.sum().cast("float64")
-    parts = (amount * amount.ln()).cast("decimal(18, 6)").sum().cast("float64")
+    parts = (amount * amount.ln()).cast("decimal(38, 6)").sum().cast("float64")
     return (groups.count() == 1).ifelse(0.0, total.ln() - parts / total)
 
 

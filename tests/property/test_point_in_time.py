@@ -36,7 +36,7 @@ from tests.projects import TinyProject
 FEATURES = feature_set(ATTRIBUTES)
 # Not shrunk: an example takes a quarter of a second, and a small failing history would be minutes of search away.
 SHORT = settings(
-    max_examples=12,
+    max_examples=8,
     phases=(Phase.explicit, Phase.generate),
     deadline=None,
     derandomize=True,
