@@ -239,7 +239,7 @@ def dense_history(seed: int, timezone: str = "Europe/Paris") -> History:
     names = [f"c{place:02}" for place in range(12)]
 
     def moment() -> datetime:
-        if chance.random() < 0.1:
+        if chance.random() < 0.3:
             return AS_OF - timedelta(days=chance.choice(EDGES), microseconds=chance.choice((-1, 0, 1)))
         return AS_OF - timedelta(seconds=chance.randint(1, 86_400 * chance.choice((5, 25, 80, 360, 480))))
 
