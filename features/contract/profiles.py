@@ -35,6 +35,8 @@ class Profiles:
         mapped: semantic table -> the columns of the contract that the project fills: those that some mapping of the
             table fills; of frames, the columns that a frame has. A table that nobody gave is absent.
         database: what goes with the connection when the profiles are closed.
+        version: of the customers' rows; rises when kept tables are brought up to date.
+        lineage: the name of tables that only ever grew; None where that is not known.
         engine: what computes their features, with every path resolved; a profile in a request is never Spark's.
 
     The connection holds the tables customers, transactions, activities and subscriptions (empty where unmapped).
@@ -48,6 +50,8 @@ class Profiles:
     mapped: dict[str, frozenset[str]] = field(default_factory=dict)
     database: Scratch | RequestDatabase | None = None
     engine: EngineSettings = field(default_factory=EngineSettings)
+    version: int = 0
+    lineage: str | None = None
 
     def __enter__(self) -> Profiles:
         return self
@@ -89,17 +93,42 @@ class Profiles:
 
     def fingerprint(self, known_at: datetime) -> str:
         """A hash of everything known at a moment: equal tables, in any row order, give equal text."""
-        parts = [
-            str(self._value(f"SELECT coalesce(sum(hash(t)::HUGEINT), 0) FROM {name} t {_known(table)}", known_at))
-            for name, table in TABLES.items()
-        ]
-        return f"{abs(hash_text('|'.join(parts))):032x}"
+        parts = [self._hashes(name, table, naive(known_at)) for name, table in TABLES.items()]
+        return f"{abs(hash_text('|'.join(map(str, parts)))):032x}"
+
+    def _hashes(self, name: str, table: SemanticTable, known_at: datetime) -> int:
+        """Sum of the hashes of the rows known at a moment; a later moment adds to what is remembered of an earlier."""
+        cursor = self.connection.cursor()
+        if not table.timed:
+            return self._value(f"SELECT {_HASHES} FROM {name} t {_known(table)}", known_at)
+        rows = self.count(name)
+        cursor.execute(_REMEMBERED)
+        before = cursor.execute(
+            "SELECT known_at, rows, hashes FROM fingerprints WHERE name = $name AND known_at <= $known_at "
+            "AND rows <= $rows ORDER BY known_at DESC, rows DESC LIMIT 1",
+            {"name": name, "known_at": known_at, "rows": rows},
+        ).fetchone()
+        then, seen, hashes = before or (datetime.min, 0, 0)
+        found = cursor.execute(
+            f"SELECT {_HASHES} FROM {name} t {_known(table)} "
+            "AND (rowid >= $seen OR event_time >= $then OR ingested_at > $then)",
+            {"known_at": known_at, "seen": seen, "then": then},
+        ).fetchone()
+        assert found is not None
+        total = hashes + found[0]
+        if (then, seen) != (known_at, rows):
+            cursor.execute("INSERT INTO fingerprints VALUES (?, ?, ?, ?)", [name, known_at, rows, total])
+        return total
 
     def _value(self, sql: str, known_at: datetime | None = None) -> int:
         parameters = {} if known_at is None or "$known_at" not in sql else {"known_at": naive(known_at)}
         row = self.connection.cursor().execute(sql, parameters).fetchone()
         assert row is not None
         return row[0]
+
+
+_HASHES = "coalesce(sum(hash(t)::HUGEINT), 0)"
+_REMEMBERED = "CREATE TABLE IF NOT EXISTS fingerprints (name VARCHAR, known_at TIMESTAMP, rows BIGINT, hashes HUGEINT)"
 
 
 def hash_text(text: str) -> int:

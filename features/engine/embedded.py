@@ -9,9 +9,10 @@ from itertools import pairwise
 import pyarrow as pa
 
 from features.contract.profiles import Profiles
+from features.engine.chosen import choose
 from features.engine.compile import compiled
 from features.engine.definition import FeatureSet
-from features.engine.events import choose, prepare
+from features.engine.events import EVENTS, prepare
 from features.engine.scope import SCHEMA, apply_scope
 
 ROWS_AT_ONCE = 4_000_000
@@ -43,8 +44,9 @@ def by_duckdb(
 
 def customer_ranges(profiles: Profiles) -> list[range]:
     """All customers, in ranges of about ``ROWS_AT_ONCE`` events each."""
-    customers = profiles.count("customers")
-    rows = sum(profiles.count(table) for table in ("transactions", "activities", "subscriptions"))
+    found = profiles.connection.cursor().execute(f"SELECT max(customer) + 1 FROM {SCHEMA}.customers").fetchone()
+    customers = 0 if found is None or found[0] is None else int(found[0])
+    rows = sum(profiles.count(table) for table in EVENTS)
     parts = max(1, -(-rows // ROWS_AT_ONCE))
     edges = [customers * part // parts for part in range(parts + 1)]
     return [range(start, stop) for start, stop in pairwise(edges)]

@@ -1,20 +1,20 @@
 """Events, prepared once for every moment that is asked about: in the order of customers, with codes for words.
 
 Cut-offs share the scan of the contract's tables, the customer's local calendar and the coding of words; what depends
-on ``as_of`` is left to ``features/engine/scope.py``. A customer is a number here: the place among the sorted ids.
+on ``as_of`` is left to ``features/engine/scope.py``. A customer is a number here. Rows that came to the tables since
+are added to what was prepared, behind it; numbers stay.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Container
 from datetime import timedelta
+from typing import NamedTuple
 
 import duckdb
 
 from features.contract.profiles import Profiles
 from features.contract.sources import quoted
-from features.engine.definition import View
 from features.engine.scope import SCHEMA
 
 EVENTS = ("transactions", "activities", "subscriptions")
@@ -28,147 +28,188 @@ _WORDS = {
 _ONE_AT_A_TIME = threading.Lock()
 
 
+class _State(NamedTuple):
+    """What was prepared: rows of each table of the contract, the version of its customers, the next free number."""
+
+    customers: int
+    transactions: int
+    activities: int
+    subscriptions: int
+    version: int
+    next_customer: int
+
+
 def prepare(profiles: Profiles) -> None:
-    """Make the tables ``prepared.*`` of these profiles, unless they are there."""
+    """Make the tables ``prepared.*`` of these profiles, or bring them up to date."""
     with _ONE_AT_A_TIME:
         cursor = profiles.connection.cursor()
-        # The marker is written last: what an interruption left half-made is made anew.
-        done = cursor.execute(f"SELECT count(*) FROM duckdb_views() WHERE view_name = '{SCHEMA}_done'").fetchone()
-        if done != (1,):
-            cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}")
-            _customers(cursor, profiles)
-            _transactions(cursor, profiles)
-            _activities(cursor, profiles)
-            _subscriptions(cursor, profiles)
-            cursor.execute(f"CREATE VIEW main.{SCHEMA}_done AS SELECT TRUE AS done")
+        state = _state(cursor)
+        counts = {table: profiles.count(table) for table in ("customers", *EVENTS)}
+        wanted = _State(**counts, version=profiles.version, next_customer=0 if state is None else state.next_customer)
+        if state == wanted:
+            return
+        # All or nothing: an interruption leaves what was there.
+        cursor.execute("BEGIN")
+        try:
+            if state is None or _is_behind(state, wanted) or _new_words(cursor, state):
+                _forget(cursor)
+                cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+                _make(cursor, profiles)
+            else:
+                _add(cursor, profiles, state)
+            _remember(cursor, wanted)
+            cursor.execute("COMMIT")
+        except BaseException:
+            cursor.execute("ROLLBACK")
+            raise
 
 
-def customer_ids(profiles: Profiles, cursor: duckdb.DuckDBPyConnection) -> list[str]:
-    """The ids by number."""
-    rows = cursor.execute(f"SELECT customer_id FROM {SCHEMA}.customers ORDER BY customer").fetchall()
-    return [row[0] for row in rows]
+def forget(profiles: Profiles) -> None:
+    """Drop what was prepared."""
+    with _ONE_AT_A_TIME:
+        _forget(profiles.connection.cursor())
 
 
-def _customers(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
-    cursor.execute(
-        f"CREATE TABLE {SCHEMA}.customers AS SELECT CAST(row_number() OVER (ORDER BY customer_id) - 1 AS INTEGER) "
-        "AS customer, * FROM customers ORDER BY customer"
-    )
-
-
-def _transactions(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
-    local = _local(profiles.timezone)
-    words = _coded(cursor, "transactions")
-    # An order is known by 64 bits of its id, next to its customer: two orders of one customer are taken for one
-    # with a probability below 1e-13 at a thousand orders, and numbers group twice as fast as text.
-    cursor.execute(
-        f"CREATE TABLE {SCHEMA}.transactions AS SELECT customer, hash(transaction_id) AS transaction_id, event_time, "
-        f"ingested_at, amount, discount, quantity, {words}, "
-        f"CAST(isodow({local}) - 1 AS TINYINT) AS weekday, CAST(hour({local}) AS TINYINT) AS hour, "
-        f"{_day(local)} AS day FROM transactions JOIN {SCHEMA}.customers USING (customer_id) ORDER BY customer"
-    )
+def extent(profiles: Profiles) -> dict[str, int]:
+    """Table of events -> prepared rows; those that come later are behind them."""
+    prepare(profiles)
+    cursor = profiles.connection.cursor()
+    return {table: _number(cursor, f"SELECT count(*) FROM {SCHEMA}.{table}") for table in EVENTS}
 
 
 def order_span(profiles: Profiles) -> timedelta:
     """The longest time between two lines of one order."""
+    prepare(profiles)
     with _ONE_AT_A_TIME:
         cursor = profiles.connection.cursor()
-        known = cursor.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'prepared_span'").fetchone()
-        if known != (1,):
-            found = cursor.execute(
-                "SELECT coalesce(max(span), 0) FROM (SELECT epoch_us(max(event_time)) - epoch_us(min(event_time)) AS span "
-                f"FROM {SCHEMA}.transactions GROUP BY customer, transaction_id)"
-            ).fetchone()
-            assert found is not None
-            cursor.execute(f"CREATE VIEW main.{SCHEMA}_span AS SELECT {found[0]} AS microseconds")
-        row = cursor.execute(f"SELECT microseconds FROM {SCHEMA}_span").fetchone()
-        assert row is not None
-        return timedelta(microseconds=row[0])
+        rows = _number(cursor, f"SELECT count(*) FROM {SCHEMA}.transactions")
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.span (rows BIGINT, microseconds BIGINT)")
+        found = cursor.execute(f"SELECT rows, microseconds FROM {SCHEMA}.span ORDER BY rows DESC LIMIT 1").fetchone()
+        seen, microseconds = found or (0, 0)
+        if seen != rows:
+            # Only orders with a line among the new rows may have become longer.
+            new = f"SELECT customer, transaction_id FROM {SCHEMA}.transactions WHERE rowid >= {seen}"
+            lines = f"{SCHEMA}.transactions" + (f" SEMI JOIN ({new}) USING (customer, transaction_id)" if seen else "")
+            longest = _number(
+                cursor,
+                "SELECT coalesce(max(span), 0) FROM (SELECT epoch_us(max(event_time)) - epoch_us(min(event_time)) "
+                f"AS span FROM {lines} GROUP BY customer, transaction_id)",
+            )
+            microseconds = max(microseconds, longest)
+            cursor.execute(f"INSERT INTO {SCHEMA}.span VALUES (?, ?)", [rows, microseconds])
+        return timedelta(microseconds=microseconds)
 
 
-def choose(
-    cursor: duckdb.DuckDBPyConnection, views: Container[View], customers: str, rows: str = "TRUE", *, copy: bool = False
-) -> None:
-    """Define ``chosen_*`` of this cursor: the prepared tables with some customers' rows.
+def _state(cursor: duckdb.DuckDBPyConnection) -> _State | None:
+    there = _number(cursor, f"SELECT count(*) FROM duckdb_tables() WHERE table_name = '{SCHEMA}_state'")
+    row = cursor.execute(f"SELECT * FROM main.{SCHEMA}_state").fetchone() if there else None
+    return None if row is None else _State(*row)
 
-    Args:
-        views: those that features look at.
-        customers: a SQL condition on ``customer``.
-        rows: a SQL condition on the events' ``event_time``; the orders are put together of these rows.
-        copy: keep the rows, for statements that would look for them again and again.
-    """
-    made = "TABLE" if copy else "VIEW"
+
+def _remember(cursor: duckdb.DuckDBPyConnection, state: _State) -> None:
+    last = _number(cursor, f"SELECT coalesce(max(customer), -1) FROM {SCHEMA}.customers")
+    state = state._replace(next_customer=max(state.next_customer, last + 1))
+    values = ", ".join(f"{value} AS {name}" for name, value in state._asdict().items())
+    cursor.execute(f"CREATE OR REPLACE TABLE main.{SCHEMA}_state AS SELECT {values}")
+
+
+def _forget(cursor: duckdb.DuckDBPyConnection) -> None:
+    cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; DROP TABLE IF EXISTS main.{SCHEMA}_state")
+
+
+def _is_behind(state: _State, wanted: _State) -> bool:
+    """Whether rows are gone that were prepared."""
+    return any(getattr(wanted, table) < getattr(state, table) for table in EVENTS)
+
+
+def _make(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
     cursor.execute(
-        f"CREATE OR REPLACE TEMP VIEW chosen_customers AS SELECT * FROM {SCHEMA}.customers WHERE {customers}"
+        f"CREATE TABLE {SCHEMA}.customers AS SELECT CAST(row_number() OVER (ORDER BY customer_id) - 1 AS INTEGER) "
+        "AS customer, * FROM customers ORDER BY customer"
     )
     for table in EVENTS:
-        cursor.execute(f"DROP {made} IF EXISTS chosen_{table}")
-        cursor.execute(
-            f"CREATE TEMP {made} chosen_{table} AS SELECT * FROM {SCHEMA}.{table} WHERE {customers} AND {rows}"
-        )
-    if View.ORDERS in views:
-        _put_orders_together(cursor)
+        for column in _WORDS[table]:
+            _code(cursor, table, column)
+        cursor.execute(f"CREATE TABLE {SCHEMA}.{table} AS {_rows(cursor, table, profiles.timezone)} ORDER BY customer")
 
 
-def _put_orders_together(cursor: duckdb.DuckDBPyConnection) -> None:
-    # An order that happened and became known in one moment is the same for every as_of that knows it. The others
-    # (``whole`` is false) are put together again for each.
+def _add(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, state: _State) -> None:
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE chosen_orders AS SELECT customer, transaction_id, max(event_time) AS event_time, "
-        "max(ingested_at) AS ingested_at, sum(amount) AS amount, sum(discount) AS discount, sum(CAST(quantity AS DECIMAL(18,4))) AS quantity, "
-        "count(*) AS lines, count(*) FILTER (amount < 0) AS returned_lines, count(product_id) AS products, count(category) AS categories, "
-        "min(weekday) AS weekday, min(hour) AS hour, max(day) AS day, "
-        "min(event_time) = max(event_time) AND min(ingested_at) = max(ingested_at) AS whole "
-        "FROM chosen_transactions GROUP BY customer, transaction_id"
+        f"CREATE OR REPLACE TABLE {SCHEMA}.customers AS SELECT coalesce(p.customer, CAST({state.next_customer - 1} + "
+        "row_number() OVER (PARTITION BY p.customer IS NULL ORDER BY c.customer_id) AS INTEGER)) AS customer, c.* "
+        f"FROM customers c LEFT JOIN (SELECT customer, customer_id FROM {SCHEMA}.customers) p USING (customer_id) "
+        "ORDER BY customer"
     )
-    # Counting different products is dear, and needless where an order has one line.
-    cursor.execute(
-        "UPDATE chosen_orders SET products = v.products, categories = v.categories FROM ("
-        "SELECT customer, transaction_id, count(DISTINCT product_id) AS products, count(DISTINCT category) AS categories "
-        "FROM chosen_transactions SEMI JOIN (SELECT customer, transaction_id FROM chosen_orders WHERE lines > 1) "
-        "USING (customer, transaction_id) GROUP BY customer, transaction_id) v "
-        "WHERE chosen_orders.customer = v.customer AND chosen_orders.transaction_id = v.transaction_id"
+    for table in EVENTS:
+        rows = _rows(cursor, table, profiles.timezone)
+        # A customer who is new here may have had rows before.
+        new = f"(t.rowid >= {getattr(state, table)} OR customer >= {state.next_customer})"
+        cursor.execute(f"INSERT INTO {SCHEMA}.{table} {rows} WHERE {new} ORDER BY customer")
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, table: str, timezone: str) -> str:
+    """The SELECT that prepares a table of events."""
+    words = ", ".join(_as_coded(cursor, table, column) for column in _WORDS[table])
+    local = "event_time" if timezone == "UTC" else f"timezone('{timezone}', timezone('UTC', event_time))"
+    # An order is known by 64 bits of its id, next to its customer: two orders of one customer are taken for one
+    # with a probability below 1e-13 at a thousand orders, and numbers group twice as fast as text.
+    own = {
+        "transactions": f"hash(transaction_id) AS transaction_id, amount, discount, quantity, {words}, "
+        f"CAST(isodow({local}) - 1 AS TINYINT) AS weekday, CAST(hour({local}) AS TINYINT) AS hour",
+        "activities": f"value, sentiment, {words}",
+        "subscriptions": f"hash(subscription_id) AS subscription_id, {words}, amount, recurrence_months, is_recurring, "
+        f"{_day('start_date')} AS start_day, {_day('end_date')} AS end_day",
+    }
+    return (
+        f"SELECT customer, event_time, ingested_at, {own[table]}, {_day(local)} AS day "
+        f"FROM {table} t JOIN (SELECT customer, customer_id FROM {SCHEMA}.customers) c USING (customer_id)"
     )
-
-
-def _activities(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
-    cursor.execute(
-        f"CREATE TABLE {SCHEMA}.activities AS SELECT customer, event_time, ingested_at, value, sentiment, "
-        f"{_coded(cursor, 'activities')}, {_day(_local(profiles.timezone))} AS day "
-        f"FROM activities JOIN {SCHEMA}.customers USING (customer_id) ORDER BY customer"
-    )
-
-
-def _subscriptions(cursor: duckdb.DuckDBPyConnection, profiles: Profiles) -> None:
-    cursor.execute(
-        f"CREATE TABLE {SCHEMA}.subscriptions AS SELECT customer, hash(subscription_id) AS subscription_id, event_time, "
-        f"ingested_at, {_coded(cursor, 'subscriptions')}, amount, recurrence_months, is_recurring, "
-        f"{_day('start_date')} AS start_day, {_day('end_date')} AS end_day, "
-        f"{_day(_local(profiles.timezone))} AS day "
-        f"FROM subscriptions JOIN {SCHEMA}.customers USING (customer_id) ORDER BY customer"
-    )
-
-
-def _local(timezone: str) -> str:
-    return "event_time" if timezone == "UTC" else f"timezone('{timezone}', timezone('UTC', event_time))"
 
 
 def _day(local: str) -> str:
     return f"date_diff('day', DATE '1970-01-01', CAST({local} AS DATE))"
 
 
-def _coded(cursor: duckdb.DuckDBPyConnection, table: str) -> str:
-    """The word columns, each as an ENUM of its own where it has not too many words; ENUMs sort as their text does."""
-    parts: list[str] = []
-    for column in _WORDS[table]:
-        counted = cursor.execute(f"SELECT approx_count_distinct({column}) FROM {table}").fetchone()
-        assert counted is not None
-        if not 0 < counted[0] <= _MOST_WORDS:
-            parts.append(quoted(column))
-            continue
-        kind = f"{SCHEMA}_{table}_{column}"  # a type of a schema cannot be named in a cast
+def _kind(table: str, column: str) -> str:
+    return f"{SCHEMA}_{table}_{column}"  # in main: a type of a schema cannot be named in a cast
+
+
+def _is_coded(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    return bool(_number(cursor, f"SELECT count(*) FROM duckdb_types() WHERE type_name = '{_kind(table, column)}'"))
+
+
+def _as_coded(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> str:
+    if not _is_coded(cursor, table, column):
+        return quoted(column)
+    return f"CAST({column} AS {_kind(table, column)}) AS {column}"
+
+
+def _code(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
+    """Make the ENUM of a column of words, where it has not too many; ENUMs sort as their text does."""
+    kind = _kind(table, column)
+    cursor.execute(f"DROP TYPE IF EXISTS {kind}")
+    if 0 < _number(cursor, f"SELECT approx_count_distinct({column}) FROM {table}") <= _MOST_WORDS:
         cursor.execute(
-            f"DROP TYPE IF EXISTS {kind}; CREATE TYPE {kind} AS ENUM (SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY 1)"
+            f"CREATE TYPE {kind} AS ENUM "
+            f"(SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {column})"
         )
-        parts.append(f"CAST({column} AS {kind}) AS {column}")
-    return ", ".join(parts)
+
+
+def _new_words(cursor: duckdb.DuckDBPyConnection, state: _State) -> bool:
+    """Whether the added rows have a word without a code."""
+    return any(
+        _number(
+            cursor,
+            f"SELECT count(*) FROM {table} WHERE rowid >= {getattr(state, table)} AND {column} IS NOT NULL "
+            f"AND TRY_CAST({column} AS {_kind(table, column)}) IS NULL",
+        )
+        for table in EVENTS
+        for column in _WORDS[table]
+        if _is_coded(cursor, table, column)
+    )
+
+
+def _number(cursor: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = cursor.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])

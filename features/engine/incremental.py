@@ -20,16 +20,22 @@ import pyarrow.parquet as pq
 
 from features.contract.profiles import Profiles
 from features.engine.ageing import Ageing, Course, ageing
+from features.engine.chosen import choose
 from features.engine.compile import compiled, derived_table
 from features.engine.definition import FeatureSet, View
 from features.engine.embedded import by_duckdb
-from features.engine.events import EVENTS, choose, order_span, prepare
+from features.engine.events import EVENTS, order_span, prepare
 from features.engine.scope import SCHEMA, apply_scope, last_day, literal, scoped_tables
+from features.engine.views import GROUPED
 
 _CHUNK = 250_000
 _NEW = -1.0
 """The edge of rows that became known."""
 _MICROSECONDS_A_DAY = 86_400_000_000.0
+
+
+_LOCAL = GROUPED | {View.LINES, View.ORDERS, View.DAYS, View.ACTIVITIES, View.SENTIMENTS}
+"""Views whose rows in a window do not depend on rows long before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +82,14 @@ def advance(profiles: Profiles, features: FeatureSet, as_of: datetime, earlier: 
     groups = _groups(features, courses)
     _touch(cursor, as_of, earlier, sorted({edge for group in groups for edge in group.edges}))
     ids, place_of = _customers(cursor, as_of)
+    stored = pq.ParquetFile(earlier.file, memory_map=True)
+    _touch_new(cursor, stored, ids)
     parts = [_computed(cursor, profiles, group, as_of, place_of) for group in groups]
     again = FeatureSet(f for f in features if courses[f.name].course is Course.AGAIN and f.view is not View.FEATURES)
     parts += [_Part(place_of[_numbers(t)], t) for _, t in by_duckdb(profiles, again, [as_of], numbers=True)]
     days = (as_of - earlier.as_of) / timedelta(days=1)
     by_day = last_day(as_of, profiles.timezone) - last_day(earlier.as_of, profiles.timezone)
     derive = derived_table(features, profiles.attributes)
-    stored = pq.ParquetFile(earlier.file, memory_map=True)
     for start in range(0, max(len(ids), 1), _CHUNK):
         chunk = ids.slice(start, _CHUNK)
         old = _stored(stored, chunk)
@@ -92,7 +99,7 @@ def advance(profiles: Profiles, features: FeatureSet, as_of: datetime, earlier: 
             if f.view is not View.FEATURES
         }
         table = _merged(columns, parts, start, len(chunk), features)
-        yield _derived(cursor, table.add_column(0, "customer_id", chunk), derive)
+        yield _derived(table.add_column(0, "customer_id", chunk), derive)
 
 
 def _groups(features: FeatureSet, courses: Mapping[str, Ageing]) -> list[_Group]:
@@ -123,11 +130,17 @@ def _touch(cursor: duckdb.DuckDBPyConnection, as_of: datetime, earlier: Earlier,
         cursor.execute(f"INSERT INTO touched SELECT DISTINCT customer, {_NEW} FROM moved WHERE new")
         for edge in edges:
             cursor.execute(f"INSERT INTO touched SELECT DISTINCT customer, {edge} FROM moved WHERE {crossed(edge)}")
-    # Who was not there before has nothing stored.
+
+
+def _touch_new(cursor: duckdb.DuckDBPyConnection, stored: pq.ParquetFile, ids: pa.ChunkedArray) -> None:
+    """Who is not stored is touched in everything."""
+    known = stored.read(columns=["customer_id"]).column("customer_id").combine_chunks()
+    new = ids.filter(pc.is_null(pc.index_in(ids, value_set=known)))
+    cursor.register("new_ids", pa.table({"customer_id": new}))
     cursor.execute(
-        f"INSERT INTO touched SELECT customer, {_NEW} FROM {SCHEMA}.customers "
-        f"WHERE created_at >= {then} OR customer >= {earlier.rows.get('customers', 0)}"
+        f"INSERT INTO touched SELECT customer, {_NEW} FROM {SCHEMA}.customers SEMI JOIN new_ids USING (customer_id)"
     )
+    cursor.unregister("new_ids")
 
 
 def _customers(
@@ -135,8 +148,8 @@ def _customers(
 ) -> tuple[pa.ChunkedArray, np.ndarray[tuple[int], np.dtype[np.int64]]]:
     """The ids known at ``as_of`` in order, and the place among them of each customer's number (-1: not there)."""
     table = cursor.execute(
-        f"SELECT customer_id, customer FROM {SCHEMA}.customers WHERE created_at IS NULL OR created_at < {literal(as_of)} "
-        "ORDER BY customer_id"
+        f"SELECT customer_id, customer FROM {SCHEMA}.customers "
+        f"WHERE created_at IS NULL OR created_at < {literal(as_of)} ORDER BY customer_id"
     ).to_arrow_table()
     numbers = table.column("customer").to_numpy()
     place_of = np.full(int(numbers.max(initial=-1)) + 1, -1, dtype=np.int64)
@@ -154,7 +167,7 @@ def _computed(
     edges = ", ".join(str(edge) for edge in (_NEW, *group.edges))
     windows = {feature.window_days for feature in group.features}
     rows = "TRUE"
-    if None not in windows:
+    if None not in windows and group.features.views <= _LOCAL:
         # The rows of the longest window, and whatever older lines belong to its orders and days.
         reach = timedelta(days=max(w for w in windows if w is not None) + 2) + order_span(profiles)
         rows = f"event_time >= {literal(as_of - reach)}"
@@ -224,10 +237,8 @@ def _merged(
     )
 
 
-def _derived(cursor: duckdb.DuckDBPyConnection, table: pa.Table, sql: str) -> pa.Table:
-    cursor.register("carried", table)
-    try:
-        # No row moves: a projection keeps the order of what it reads.
-        return cursor.execute(sql).to_arrow_table()
-    finally:
-        cursor.unregister("carried")
+def _derived(table: pa.Table, sql: str) -> pa.Table:
+    # In a database of its own, which keeps the order of rows in a projection.
+    with duckdb.connect() as connection:
+        connection.register("carried", table)
+        return connection.execute(sql).to_arrow_table()
