@@ -155,7 +155,8 @@ class Project:
         Raises:
             BusyError: another build did not end in time.
         """
-        return self.snapshots.build(self.profiles, self.feature_set, self.moment(as_of), sources=self.sources)
+        moment, write = self.moment(as_of), self.snapshots.writer()
+        return self.snapshots.build(self.profiles, self.feature_set, moment, sources=self.sources, write=write)
 
     def publish(self, *, as_of: Moment) -> Snapshot:
         """The same, and put it in service: the service looks customers up in it from now on.
@@ -165,7 +166,14 @@ class Project:
         """
         moment = self.moment(as_of)
         with OnlineStore.of(self.settings) as online:
-            return self.snapshots.publish(self.profiles, self.feature_set, moment, online=online, sources=self.sources)
+            return self.snapshots.publish(
+                self.profiles,
+                self.feature_set,
+                moment,
+                online=online,
+                sources=self.sources,
+                write=self.snapshots.writer(),
+            )
 
     def runtime(self, *, as_of: Moment) -> Runtime:
         """The champions over the snapshot of a moment: what the service would answer."""

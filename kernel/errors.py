@@ -24,6 +24,10 @@ class ForesightError(Exception):
         self.fix = fix
 
 
+class BusyError(ForesightError):
+    """Another process is at the same work, and did not end in the time that was given."""
+
+
 class UsageError(ForesightError):
     """The command, the configuration file or the catalogue is wrong."""
 

@@ -98,7 +98,8 @@ class EngineSettings(Section):
 
     ``memory_limit`` in DuckDB's notation, such as "2GB"; with it the tables lie in a scratch file in ``temp_folder``
     and not in memory. ``spark_master``: ``local[N]`` or the URL of a cluster; ``spark_tables``: a folder or URL that
-    every Spark worker reads, by default a folder of the state.
+    every Spark worker reads, by default a folder of the state. ``keep_tables``: the tables stay in the state folder
+    between runs, and only new files are read.
     """
 
     engine: Literal["duckdb", "spark"] = "duckdb"
@@ -107,6 +108,7 @@ class EngineSettings(Section):
     memory_limit: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(\.\d+)? ?[kKMGT]i?B$")
     threads: int | None = Field(default=None, ge=1, le=1024)
     temp_folder: str | None = None
+    keep_tables: bool = False
 
 
 class FeaturesSettings(Section):

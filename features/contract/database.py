@@ -50,10 +50,7 @@ def open_database(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Scratc
     Raises:
         UsageError: the temporary folder cannot be written.
     """
-    engine = settings.engine
-    config: dict[str, str | bool | int | float | list[str]] = {}
-    if engine.threads is not None:
-        config["threads"] = engine.threads
+    engine, config = settings.engine, _config(settings)
     if engine.memory_limit is None and engine.temp_folder is None:
         return _connected(":memory:", config), None
     try:
@@ -70,6 +67,18 @@ def open_database(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Scratc
     config["memory_limit"] = engine.memory_limit
     # Tables in a file are compressed and read in blocks: larger ones than memory are no problem.
     return _connected(str(scratch.folder / "profiles.duckdb"), config), scratch
+
+
+def connected(file: Path, settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A database that is kept in a file, with the limits of ``[engine]``."""
+    config = _config(settings)
+    if settings.engine.memory_limit is not None:
+        config["memory_limit"] = settings.engine.memory_limit
+    return _connected(str(file), config)
+
+
+def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
+    return {} if settings.engine.threads is None else {"threads": settings.engine.threads}
 
 
 class RequestDatabase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -28,6 +29,11 @@ class Finding:
     details: str
     required: str = ""
     actual: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, str]) -> Finding:
+        """The finding that :meth:`to_dict` wrote."""
+        return cls(**{**values, "state": State(values["state"])})  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, str]:
         """All fields as text."""

@@ -161,7 +161,7 @@ def _available(
     try:
         described = connection.sql(f"DESCRIBE SELECT * FROM {entry.from_}").fetchall()
     except duckdb.CatalogException as error:
-        unknown = next((n for n in _relation_names(entry.from_) if n not in settings.sources), entry.from_)
+        unknown = next((n for n in relation_names(entry.from_) if n not in settings.sources), entry.from_)
         raise UsageError(
             f"'{unknown}' is none of the sources.", where=f"{where}.from", fix=did_you_mean(unknown, settings.sources)
         ) from error
@@ -175,7 +175,8 @@ def _as_sql(expressions: MappingOf[str, str], available: MappingOf[str, str]) ->
     return {name: quoted(sql) if sql in available else sql for name, sql in expressions.items()}
 
 
-def _relation_names(from_clause: str) -> list[str]:
+def relation_names(from_clause: str) -> list[str]:
+    """The relations that a FROM clause names; none where it cannot be read."""
     try:
         tree = sqlglot.parse_one(f"SELECT * FROM {from_clause}", dialect="duckdb")
     except SqlglotError:

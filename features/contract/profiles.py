@@ -155,6 +155,10 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
         UsageError: the configuration names something that does not exist, or the memory limit is too low.
         DataError: values of a wrong type, duplicate keys, an empty required table, money that cannot be converted.
     """
+    if settings.engine.keep_tables:
+        from features.contract.kept import load_kept  # which builds on this module
+
+        return load_kept(settings, now, load_profiles, lambda database, of: _loaded(database, None, of, None))
     connection, scratch = open_database(settings)
     try:
         return _loaded(connection, scratch, settings, now)

@@ -58,6 +58,13 @@ def close_sources(connection: duckdb.DuckDBPyConnection, settings: Settings) -> 
             connection.execute(f"DETACH {quoted(_catalog(name))}")
 
 
+def source_files(settings: Settings, source: SourceSettings) -> list[Path]:
+    """The files of a source, in order; none where the path matches nothing, or it is a database."""
+    if source.file is None:
+        return []
+    return [Path(found) for found in sorted(glob.glob(str(settings.path(source.file))))]  # noqa: PTH207
+
+
 def without_values(error: duckdb.Error) -> str:
     """What DuckDB says, unless it may quote a value of the user's rows: then only the kind of error."""
     first = str(error).splitlines()[0]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.contract.profiles import Profiles
@@ -71,11 +70,11 @@ def write_features(profiles: Profiles, features: FeatureSet, as_of: datetime, fi
 
 def write_tables(profiles: Profiles, tables: Iterable[pa.Table], file: Path) -> int:
     """Write tables of ``customer_id`` and features, in their order, as :func:`write_features` does."""
-    without = pa.array(sorted(profiles.without_consent()), pa.string())
+    without = profiles.without_consent()
     rows, writer = 0, None
     try:
         for table in tables:
-            consent = pc.invert(pc.is_in(table.column("customer_id"), value_set=without))
+            consent = pa.array([name not in without for name in table.column("customer_id").to_pylist()], pa.bool_())
             table = table.add_column(1, "consent", consent)
             writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
             writer.write_table(table.cast(writer.schema), row_group_size=ROW_GROUP)

@@ -135,7 +135,7 @@ def _touch(cursor: duckdb.DuckDBPyConnection, as_of: datetime, earlier: Earlier,
 def _touch_new(cursor: duckdb.DuckDBPyConnection, stored: pq.ParquetFile, ids: pa.ChunkedArray) -> None:
     """Who is not stored is touched in everything."""
     known = stored.read(columns=["customer_id"]).column("customer_id").combine_chunks()
-    new = ids.filter(pc.is_null(pc.index_in(ids, value_set=known)))
+    new = ids.filter(_place(ids, known).is_null())
     cursor.register("new_ids", pa.table({"customer_id": new}))
     cursor.execute(
         f"INSERT INTO touched SELECT customer, {_NEW} FROM {SCHEMA}.customers SEMI JOIN new_ids USING (customer_id)"
@@ -187,6 +187,11 @@ def _numbers(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return table.column("customer_id").to_numpy().astype(np.int64)
 
 
+def _place(ids: pa.ChunkedArray, among: pa.Array) -> pa.ChunkedArray:
+    """Where each id is; NULL where it is not."""
+    return pc.call_function("index_in", [ids], pc.SetLookupOptions(value_set=among))
+
+
 def _stored(file: pq.ParquetFile, ids: pa.ChunkedArray) -> pa.Table:
     """The stored rows of these ids, in their order; NULL for an id that is not stored."""
     if not len(ids):
@@ -201,7 +206,7 @@ def _stored(file: pq.ParquetFile, ids: pa.ChunkedArray) -> pa.Table:
     table = file.read_row_groups(groups)
     if table.column("customer_id").equals(ids):
         return table
-    return table.take(pc.index_in(ids, value_set=table.column("customer_id").combine_chunks()))
+    return table.take(_place(ids, table.column("customer_id").combine_chunks()))
 
 
 def _aged(old: pa.Table, name: str, course: Ageing, days: float, by_day: int) -> pa.ChunkedArray:
@@ -211,7 +216,7 @@ def _aged(old: pa.Table, name: str, course: Ageing, days: float, by_day: int) ->
         micros = np.rint(values.to_numpy() * _MICROSECONDS_A_DAY) + days * _MICROSECONDS_A_DAY
         return pa.chunked_array([pa.array(micros / _MICROSECONDS_A_DAY, from_pandas=True)])
     if course.course is Course.GROWS_BY_DAY:
-        return pc.add(values, float(by_day))
+        return pc.call_function("add", [values, pa.scalar(float(by_day))])
     return values
 
 

@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import IO
 
 from kernel.clock import iso, utc_now
-from kernel.errors import ForesightError
+from kernel.errors import BusyError
 
 _POLL_SECONDS = 0.1
 _LOG = logging.getLogger(__name__)
-
-
-class BusyError(ForesightError):
-    """Another process is at the same work, and did not end in the time that was given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class SnapshotManifest(BaseModel):
     customers: int
     rows: dict[str, int]
     sources: dict[str, SourceState]
+    lineage: str | None = None
+    prepared: dict[str, int] = {}
 
     @property
     def digest(self) -> str:

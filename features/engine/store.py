@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -23,8 +23,10 @@ from pydantic import ValidationError
 from features.contract.profiles import Profiles
 from features.contract.tables import TABLES
 from features.engine.baseline import PROFILE, profile_of
-from features.engine.build import definitions_digest, write_features
+from features.engine.build import definitions_digest, write_features, write_tables
 from features.engine.definition import FeatureSet
+from features.engine.events import extent
+from features.engine.incremental import Earlier, advance
 from features.engine.lock import locked, say_in_log
 from features.engine.manifest import SnapshotManifest, moment_name
 from features.engine.provenance import SourceState
@@ -35,6 +37,8 @@ from kernel.settings import Settings
 
 _DATA, _MANIFEST, _CURRENT = "features.parquet", "manifest.json", "current"
 _UNFINISHED = ".unfinished-"
+_FAR = timedelta(days=31)
+"""From an earlier snapshot than this it is quicker to compute everything."""
 
 FeatureWriter = Callable[[Profiles, FeatureSet, datetime, Path], int]
 """Writes the features of a moment into one Parquet file as :func:`write_features` does, and returns the rows."""
@@ -212,6 +216,35 @@ class SnapshotStore:
             return None  # a fingerprint reads everything that is known
         return self._find(_Wanted.of(profiles, features, as_of))
 
+    def writer(self) -> FeatureWriter:
+        """Writes features as ``write_features`` does, from the newest stored snapshot before where that is possible."""
+
+        def write(profiles: Profiles, features: FeatureSet, as_of: datetime, file: Path) -> int:
+            earlier = self._before(_Wanted.of(profiles, features, as_of), profiles)
+            if earlier is None:
+                return write_features(profiles, features, as_of, file)
+            return write_tables(profiles, advance(profiles, features, as_of, earlier), file)
+
+        return write
+
+    def _before(self, wanted: _Wanted, profiles: Profiles) -> Earlier | None:
+        """The newest snapshot that the wanted one can be computed from: of the same tables, which only grew since."""
+        if profiles.lineage is None or profiles.engine.engine != "duckdb":
+            return None
+        same = [
+            snapshot
+            for snapshot in self.list()
+            if snapshot.manifest.lineage == profiles.lineage
+            and snapshot.manifest.definitions == wanted.definitions
+            and snapshot.manifest.feature_versions == wanted.feature_versions
+            and snapshot.manifest.timezone == wanted.timezone
+            and timedelta(0) <= wanted.as_of - snapshot.as_of <= _FAR
+        ]
+        if not same:
+            return None
+        newest = max(same, key=lambda snapshot: (snapshot.as_of, snapshot.manifest.built_at))
+        return Earlier(newest.as_of, newest.file, newest.manifest.prepared)
+
     def _find(self, wanted: _Wanted) -> Snapshot | None:
         return self.find(
             wanted.as_of,
@@ -275,6 +308,8 @@ class SnapshotStore:
                 customers=customers,
                 rows={name: profiles.count(name) for name in TABLES},
                 sources=dict(sources),
+                lineage=profiles.lineage,
+                prepared=extent(profiles) if profiles.lineage is not None else {},
             )
             (building / PROFILE).write_text(profile.model_dump_json(indent=1), encoding="utf-8")
             (building / _MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
