@@ -1,4 +1,4 @@
-"""``python -m benchmarks [features] [training] [scoring] [http]``; all of them write ``benchmarks/results.md``."""
+"""``python -m benchmarks [QUESTION ...]``: see QUESTIONS; all of them write ``benchmarks/results.md``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-QUESTIONS = ("features", "training", "scoring", "http")
+QUESTIONS = ("features", "training", "scoring", "online", "http")
 RESULTS, REMARKS = Path(__file__).with_name("results.md"), Path(__file__).with_name("remarks.md")
 
 
@@ -26,12 +26,12 @@ def main(chosen: list[str]) -> int:
     if unknown:
         console.print(f"There is no question '{unknown[0]}'. Known: {', '.join(QUESTIONS)}.")
         return 2
-    from benchmarks import features, http, scoring, training
+    from benchmarks import features, http, online, scoring, training
     from benchmarks.data import Bench
     from benchmarks.measure import Figure
     from benchmarks.report import machine, markdown, print_table
 
-    modules = {"features": features, "training": training, "scoring": scoring, "http": http}
+    modules = {"features": features, "training": training, "scoring": scoring, "online": online, "http": http}
     facts = machine(os.getloadavg()[0])
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="foresight-bench-") as folder:

@@ -17,6 +17,7 @@ from features.engine.manifest import SnapshotManifest
 from features.engine.snapshot import KEYS, StoredRows
 
 LAYOUT = 1
+_OBJECT = np.dtype("O")  # the word "object" would be looked up among all of pandas' types, which takes a third of a row
 METADATA = MetaData()
 
 # SQLite numbers rows by itself only for an INTEGER key.
@@ -87,7 +88,7 @@ class RowLayout:
 
     def unpack(self, manifest: SnapshotManifest, rows: Sequence[Row]) -> StoredRows:
         """The same rows as frames, the columns in the snapshot's order."""
-        index = pd.Index([row[0] for row in rows], name="customer_id", dtype="object")
+        index = pd.Index([row[0] for row in rows], name="customer_id", dtype=_OBJECT)
         matrix = np.frombuffer(b"".join(row[2] for row in rows), dtype="<f8").reshape(len(rows), len(self.numbers))
         # One block for all numbers: a column at a time would cost more than the look-up.
         features = pd.DataFrame(matrix.astype("float64"), index=index, columns=_index(self.numbers), copy=False)
@@ -95,7 +96,7 @@ class RowLayout:
             texts = np.empty((len(rows), len(self.words)), dtype=object)
             for place, row in enumerate(rows):
                 texts[place] = orjson.loads(row[3] or "[]")
-            words = pd.DataFrame(texts, index=index, columns=_index(self.words), dtype="object")
+            words = pd.DataFrame(texts, index=index, columns=_index(self.words), dtype=_OBJECT)
             features = pd.concat([features, words], axis=1)
         order = tuple(manifest.feature_versions)
         if order != (*self.numbers, *self.words):

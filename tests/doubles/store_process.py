@@ -1,7 +1,7 @@
 """A process that builds or loads and stops half-way, to be killed: ``python -m tests.doubles.store_process``.
 
-Arguments: what to do (``build``, ``load``, ``publish``), the folder of a tiny project, as_of, the online URL, and seconds to
-wait for others. It says ``half`` when half is done, goes on at a line on standard input, and says ``done``.
+Arguments: what to do (``build``, ``load``, ``publish``), the folder of a tiny project, as_of, the online URL, and
+seconds to wait for others. It says ``half`` when half is done, goes on at a line on standard input, and says ``done``.
 """
 
 from __future__ import annotations
