@@ -1,6 +1,7 @@
 """The small text tables beside this file, each a case an analyst can read and extend.
 
-A case has a title, ``as_of`` and perhaps ``timezone``, tables of rows of one customer, and the values expected.
+A case has a title, ``as_of`` and perhaps ``timezone``, tables of rows, and the values expected. Rows without a column
+``customer_id`` are those of "the customer", whose values are expected.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.contract.profiles import Profiles, profiles_from_frames
+from features.contract.profiles import profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
 from kernel.clock import parse_as_of
 from tests.spark_engine import ENGINES, OnSpark
 
 FEATURES = feature_set({})
-TABLES = ("transactions", "activities")
+TABLES = ("customers", "transactions", "activities", "subscriptions")
 MOMENTS = ("event_time", "ingested_at")
+CUSTOMER = "the customer"
+IDS = ("customer_id", "account_id", "subscription_id")
 
 
 @dataclass
@@ -35,23 +38,31 @@ class Case:
         for name in MOMENTS:
             if name in frame:
                 frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
-        return frame.assign(customer_id=self.title)
+        return frame if "customer_id" in frame else frame.assign(customer_id=CUSTOMER)
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        frames = {table: self.frame(table) for table in TABLES if table in self.tables}
+        frames.setdefault("customers", pd.DataFrame({"customer_id": [CUSTOMER]}))
+        return frames
 
     @property
     def moment(self) -> tuple[str, str]:
         return self.settings["as_of"], self.settings.get("timezone", "UTC")
 
+    def values(self) -> pd.Series:
+        as_of, timezone = self.moment
+        profiles = profiles_from_frames(self.frames(), {}, timezone)
+        return build_features(profiles, FEATURES, parse_as_of(as_of)).loc[CUSTOMER]
 
-def profiles_of(cases: Iterable[Case], timezone: str) -> Profiles:
-    """Cases as customers beside each other."""
-    cases = list(cases)
-    frames = {
-        table: pd.concat([case.frame(table) for case in cases if table in case.tables])
-        for table in TABLES
-        if any(table in case.tables for case in cases)
-    }
-    frames["customers"] = pd.DataFrame({"customer_id": [case.title for case in cases]})
-    return profiles_from_frames(frames, {}, timezone)
+
+def beside_each_other(cases: Iterable[Case]) -> dict[str, pd.DataFrame]:
+    """The tables of several cases as one: every id begins with the title of its case."""
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for case in cases:
+        for table, frame in case.frames().items():
+            renamed = {name: case.title + " / " + frame[name] for name in IDS if name in frame}
+            tables.setdefault(table, []).append(frame.assign(**renamed))
+    return {table: pd.concat(frames) for table, frames in tables.items()}
 
 
 def read_cases(text: str) -> Iterator[Case]:
@@ -81,25 +92,23 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def spark_values(on_spark: OnSpark) -> dict[str, pd.Series]:
-    """Title -> values. Cases of the same moment are customers of one table: a query of Spark takes seconds."""
-    found: dict[str, pd.Series] = {}
+def spark_values(on_spark: OnSpark) -> pd.DataFrame:
+    """A row per case. Cases of the same moment are customers of one table: a query of Spark takes seconds."""
+    found: list[pd.DataFrame] = []
     cases = [parameter.values[0] for parameter in CASES]
     for as_of, timezone in sorted({case.moment for case in cases}):
-        together = profiles_of((case for case in cases if case.moment == (as_of, timezone)), timezone)
-        frame = build_features(on_spark(together), FEATURES, parse_as_of(as_of))
-        found |= {str(title): values for title, values in frame.iterrows()}
-    return found
+        frames = beside_each_other(case for case in cases if case.moment == (as_of, timezone))
+        found.append(build_features(on_spark(profiles_from_frames(frames, {}, timezone)), FEATURES, parse_as_of(as_of)))
+    return pd.concat(found)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", CASES)
 def test_specification(case: Case, engine: str, request: pytest.FixtureRequest) -> None:
     if engine == "spark":
-        found = request.getfixturevalue("spark_values")[case.title]
+        found = request.getfixturevalue("spark_values").loc[f"{case.title} / {CUSTOMER}"]
     else:
-        as_of, timezone = case.moment
-        found = build_features(profiles_of([case], timezone), FEATURES, parse_as_of(as_of)).loc[case.title]
+        found = case.values()
     expected = {name: float("nan" if value == "-" else value) for name, value in case.tables["expect"]}
     got = {name: float(found[name]) for name in expected}
     assert got == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True)
