@@ -6,7 +6,7 @@ A case has a title, ``as_of`` and perhaps ``timezone``, tables of rows, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,12 @@ from features.contract.profiles import profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
 from kernel.clock import parse_as_of
-from tests.spark_engine import ENGINES, OnSpark
+from tests.spark_engine import ENGINES, OnSpark, beside_each_other
 
 FEATURES = feature_set({})
 TABLES = ("customers", "transactions", "activities", "subscriptions")
 MOMENTS = ("event_time", "ingested_at")
 CUSTOMER = "the customer"
-IDS = ("customer_id", "account_id", "subscription_id")
 
 
 @dataclass
@@ -53,16 +52,6 @@ class Case:
         as_of, timezone = self.moment
         profiles = profiles_from_frames(self.frames(), {}, timezone)
         return build_features(profiles, FEATURES, parse_as_of(as_of)).loc[CUSTOMER]
-
-
-def beside_each_other(cases: Iterable[Case]) -> dict[str, pd.DataFrame]:
-    """The tables of several cases as one: every id begins with the title of its case."""
-    tables: dict[str, list[pd.DataFrame]] = {}
-    for case in cases:
-        for table, frame in case.frames().items():
-            renamed = {name: case.title + " / " + frame[name] for name in IDS if name in frame}
-            tables.setdefault(table, []).append(frame.assign(**renamed))
-    return {table: pd.concat(frames) for table, frames in tables.items()}
 
 
 def read_cases(text: str) -> Iterator[Case]:
@@ -97,7 +86,7 @@ def spark_values(on_spark: OnSpark) -> pd.DataFrame:
     found: list[pd.DataFrame] = []
     cases = [parameter.values[0] for parameter in CASES]
     for as_of, timezone in sorted({case.moment for case in cases}):
-        frames = beside_each_other(case for case in cases if case.moment == (as_of, timezone))
+        frames = beside_each_other({case.title: case.frames() for case in cases if case.moment == (as_of, timezone)})
         found.append(build_features(on_spark(profiles_from_frames(frames, {}, timezone)), FEATURES, parse_as_of(as_of)))
     return pd.concat(found)
 
