@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,8 +17,10 @@ from features.engine.spark_session import open_session
 from kernel.errors import UsageError
 from kernel.settings import EngineSettings
 
+Frames = Mapping[str, pd.DataFrame]
 OnSpark = Callable[[Profiles], Profiles]
 TOLERANCE = 1e-9
+_IDS = ("customer_id", "account_id", "subscription_id")
 
 # What a test that starts Spark carries. Spark leaves the closing of its result sockets to the garbage collector.
 spark_marks = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
@@ -47,6 +49,17 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnSpark]:
     context._gateway.shutdown()
     context._gateway.proc.stdin.close()
     context._gateway.proc.wait(60)
+
+
+def beside_each_other(parts: Mapping[str, Frames]) -> dict[str, pd.DataFrame]:
+    """The tables of several small projects as one, every id behind the project's name: a query of Spark takes seconds,
+    however few its rows."""
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for name, frames in parts.items():
+        for table, frame in frames.items():
+            ids = {column: f"{name} / " + frame[column] for column in _IDS if column in frame}
+            tables.setdefault(table, []).append(frame.assign(**ids))
+    return {table: pd.concat(frames, ignore_index=True) for table, frames in tables.items()}
 
 
 def different(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,7 +12,7 @@ from features.engine.build import build_features
 from features.engine.definition import Feature
 from tests.contract.test_every_feature import HISTORY
 from tests.histories import AS_OF, ATTRIBUTES, ZONES, History, histories
-from tests.spark_engine import OnSpark, different, spark_marks
+from tests.spark_engine import Frames, OnSpark, beside_each_other, different, spark_marks
 
 pytestmark = spark_marks
 FEATURES = feature_set(ATTRIBUTES)
@@ -40,28 +38,14 @@ def _random_histories() -> list[History]:
     return drawn
 
 
-def _beside_each_other(chosen: list[History], timezone: str) -> History:
-    """Histories as one, of other customers each: a query of Spark takes seconds, however few its rows."""
-
-    def of(number: int, rows):  # type: ignore[no-untyped-def]
-        return [replace(row, customer_id=f"{row.customer_id} of {number}") for row in rows]
-
-    return History(
-        tuple(person for number, history in enumerate(chosen) for person in of(number, history.people)),
-        tuple(line for number, history in enumerate(chosen) for line in of(number, history.lines)),
-        tuple(deed for number, history in enumerate(chosen) for deed in of(number, history.deeds)),
-        timezone,
-    )
-
-
-def _on_both(history: History, on_spark: OnSpark) -> tuple[pd.DataFrame, pd.DataFrame]:
-    profiles = profiles_from_frames(history.frames(), ATTRIBUTES, history.timezone)
+def _on_both(frames: Frames, timezone: str, on_spark: OnSpark) -> tuple[pd.DataFrame, pd.DataFrame]:
+    profiles = profiles_from_frames(frames, ATTRIBUTES, timezone)
     return build_features(on_spark(profiles), FEATURES, AS_OF), build_features(profiles, FEATURES, AS_OF)
 
 
 @pytest.fixture(scope="module")
 def telling(on_spark: OnSpark) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return _on_both(HISTORY, on_spark)
+    return _on_both(HISTORY.frames(), HISTORY.timezone, on_spark)
 
 
 @every_feature
@@ -81,6 +65,7 @@ def test_random_histories_are_the_same_on_both_engines(
     timezone: str, random_histories: list[History], on_spark: OnSpark
 ) -> None:
     chosen = random_histories[ZONES.index(timezone) :: len(ZONES)]
-    found, wanted = _on_both(_beside_each_other(chosen, timezone), on_spark)
+    frames = beside_each_other({f"history {number}": history.frames() for number, history in enumerate(chosen)})
+    found, wanted = _on_both(frames, timezone, on_spark)
     assert len(wanted) > EXAMPLES / len(ZONES)
     assert different(found, wanted) == []

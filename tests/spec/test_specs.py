@@ -6,18 +6,18 @@ A case has a title, ``as_of`` and perhaps ``timezone``, tables of rows, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from features.contract.profiles import Profiles, profiles_from_frames
+from features.contract.profiles import profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
 from kernel.clock import parse_as_of
-from tests.spark_engine import ENGINES, OnSpark
+from tests.spark_engine import ENGINES, OnSpark, beside_each_other
 
 FEATURES = feature_set({})
 TABLES = ("customers", "transactions", "activities", "subscriptions")
@@ -37,32 +37,21 @@ class Case:
         for name in MOMENTS:
             if name in frame:
                 frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
-        frame = frame if "customer_id" in frame else frame.assign(customer_id=CUSTOMER)
-        # Cases are computed beside each other: nobody is in two of them.
-        return frame.assign(
-            **{name: self.title + ": " + frame[name] for name in ("customer_id", "account_id") if name in frame}
-        )
+        return frame if "customer_id" in frame else frame.assign(customer_id=CUSTOMER)
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        frames = {table: self.frame(table) for table in TABLES if table in self.tables}
+        frames.setdefault("customers", pd.DataFrame({"customer_id": [CUSTOMER]}))
+        return frames
 
     @property
     def moment(self) -> tuple[str, str]:
         return self.settings["as_of"], self.settings.get("timezone", "UTC")
 
-    @property
-    def customer(self) -> str:
-        return f"{self.title}: {CUSTOMER}"
-
-
-def profiles_of(cases: Iterable[Case], timezone: str) -> Profiles:
-    """Cases as customers beside each other."""
-    cases = list(cases)
-    frames = {
-        table: pd.concat([case.frame(table) for case in cases if table in case.tables])
-        for table in TABLES
-        if any(table in case.tables for case in cases)
-    }
-    alone = pd.DataFrame({"customer_id": [case.customer for case in cases if "customers" not in case.tables]})
-    frames["customers"] = pd.concat([alone, frames["customers"]]) if "customers" in frames else alone
-    return profiles_from_frames(frames, {}, timezone)
+    def values(self) -> pd.Series:
+        as_of, timezone = self.moment
+        profiles = profiles_from_frames(self.frames(), {}, timezone)
+        return build_features(profiles, FEATURES, parse_as_of(as_of)).loc[CUSTOMER]
 
 
 def read_cases(text: str) -> Iterator[Case]:
@@ -92,25 +81,23 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def spark_values(on_spark: OnSpark) -> dict[str, pd.Series]:
-    """Customer -> values. Cases of the same moment are customers of one table: a query of Spark takes seconds."""
-    found: dict[str, pd.Series] = {}
+def spark_values(on_spark: OnSpark) -> pd.DataFrame:
+    """A row per case. Cases of the same moment are customers of one table: a query of Spark takes seconds."""
+    found: list[pd.DataFrame] = []
     cases = [parameter.values[0] for parameter in CASES]
     for as_of, timezone in sorted({case.moment for case in cases}):
-        together = profiles_of((case for case in cases if case.moment == (as_of, timezone)), timezone)
-        frame = build_features(on_spark(together), FEATURES, parse_as_of(as_of))
-        found |= {str(title): values for title, values in frame.iterrows()}
-    return found
+        frames = beside_each_other({case.title: case.frames() for case in cases if case.moment == (as_of, timezone)})
+        found.append(build_features(on_spark(profiles_from_frames(frames, {}, timezone)), FEATURES, parse_as_of(as_of)))
+    return pd.concat(found)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", CASES)
 def test_specification(case: Case, engine: str, request: pytest.FixtureRequest) -> None:
     if engine == "spark":
-        found = request.getfixturevalue("spark_values")[case.customer]
+        found = request.getfixturevalue("spark_values").loc[f"{case.title} / {CUSTOMER}"]
     else:
-        as_of, timezone = case.moment
-        found = build_features(profiles_of([case], timezone), FEATURES, parse_as_of(as_of)).loc[case.customer]
+        found = case.values()
     expected = {name: float("nan" if value == "-" else value) for name, value in case.tables["expect"]}
     got = {name: float(found[name]) for name in expected}
     assert got == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True)
