@@ -1,4 +1,4 @@
-"""Rows and money that cannot be: copies, one customer who is half of the shop, prices of another planet."""
+"""Is a row one event of one customer: copies, a customer who is half of the shop, customers known too late."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from features.usability.rules import Rule, share
 
 _LARGEST_SHARE = 0.05
 _TIMES_THE_MEAN = 20
-_ZERO_SHARE = 0.05
-_NEGATIVE_SHARE = 0.005
-_TIMES_THE_USUAL = 100
 _KNOWN_LATE_SHARE = 0.05
 
 DUPLICATES = Rule(
@@ -49,39 +46,6 @@ MUCH_SPEND = Rule(
     "less than 5% of the net spend (in a small shop: 20 times the mean)",
     "Value models follow this one customer, and every total is theirs.",
     "Leave the id out of customers where it is no person, or correct the amounts.",
-)
-ZERO_AMOUNTS = Rule(
-    "U304",
-    "rows without an amount",
-    "train",
-    State.WARNING,
-    "transactions",
-    "amount",
-    "less than 5% of the rows with amount 0",
-    "Free samples, corrections and failed conversions count as purchases otherwise.",
-    "Leave these rows out in 'from', or write zero_orders = \"drop\" under [policies].",
-)
-NEGATIVE_CUSTOMERS = Rule(
-    "U305",
-    "customers who returned more than they bought",
-    "train",
-    State.WARNING,
-    "transactions",
-    "amount",
-    "less than 0.5% of the customers with a net spend below 0",
-    "Their purchases lie before the history begins, or purchase and return carry different ids.",
-    "Bring the older purchases, or leave returns out whose purchase is not there.",
-)
-EXTREME_AMOUNTS = Rule(
-    "U306",
-    "extreme amounts",
-    "train",
-    State.WARNING,
-    "transactions",
-    "amount",
-    "no amount above 100 times the 99th percentile",
-    "A wrong decimal point or a typing error outweighs thousands of customers.",
-    "Look at the largest amounts; correct them, or leave them out together with their cancellation.",
 )
 KNOWN_LATE = Rule(
     "U307",
@@ -152,42 +116,6 @@ def largest(data: Data) -> Iterable[Finding]:
         )
 
 
-def amounts(data: Data) -> Iterable[Finding]:
-    """U304 and U306: amounts of 0, and amounts far above all others."""
-    total, zero = data.row("SELECT count(*), count(*) FILTER (amount = 0) FROM transactions WHERE {seen}")
-    if zero and zero >= _ZERO_SHARE * total:
-        yield ZERO_AMOUNTS.finding(
-            f"{zero:,} rows have an amount of 0.",
-            required="less than 5.0% of the rows",
-            actual=share(zero, total, "rows"),
-        )
-    usual, extreme, most = data.row(
-        "WITH usual AS (SELECT CAST(approx_quantile(CAST(amount AS DOUBLE), 0.99) AS DOUBLE) AS p99 FROM transactions "
-        "WHERE {seen} AND amount > 0) "
-        f"SELECT any_value(p99), count(*) FILTER (abs(amount) > {_TIMES_THE_USUAL} * p99), "
-        "CAST(max(abs(amount)) AS DOUBLE) FROM transactions, usual WHERE {seen}"
-    )
-    if extreme:
-        currency = data.settings.project.currency
-        yield EXTREME_AMOUNTS.finding(
-            f"{extreme:,} rows are above {_TIMES_THE_USUAL} times the 99th percentile of {usual:,.2f} {currency}; the "
-            f"largest is {most / usual:,.0f} times it.",
-            required=f"at most {_TIMES_THE_USUAL * usual:,.2f} {currency}",
-            actual=f"{extreme:,} rows, at most {most:,.2f} {currency}",
-        )
-
-
-def negative(data: Data) -> Iterable[Finding]:
-    """U305."""
-    total, below = data.row("SELECT count(*), count(*) FILTER (spend < 0) FROM usability_buyers")
-    if below and below >= _NEGATIVE_SHARE * total:
-        yield NEGATIVE_CUSTOMERS.finding(
-            f"{below:,} customers have a net spend below 0.",
-            required="less than 0.5% of the customers",
-            actual=share(below, total, "customers"),
-        )
-
-
 def known_late(data: Data) -> Iterable[Finding]:
     """U307."""
     total, later, day, on_it = data.row(
@@ -205,5 +133,5 @@ def known_late(data: Data) -> Iterable[Finding]:
         )
 
 
-RULES = (DUPLICATES, MANY_ROWS, MUCH_SPEND, ZERO_AMOUNTS, NEGATIVE_CUSTOMERS, EXTREME_AMOUNTS, KNOWN_LATE)
-CHECKS = (duplicates, largest, amounts, negative, known_late)
+RULES = (DUPLICATES, MANY_ROWS, MUCH_SPEND, KNOWN_LATE)
+CHECKS = (duplicates, largest, known_late)

@@ -10,7 +10,19 @@ from features.contract.checks import naive
 from features.contract.findings import Finding, State
 from features.contract.profiles import Profiles
 from features.contract.tables import TABLES
-from features.usability import columns, contract_rules, enough, leaks, repeats, robots, times
+from features.usability import (
+    amounts,
+    columns,
+    contract_rules,
+    days,
+    filled,
+    history,
+    leaks,
+    moments,
+    population,
+    repeats,
+    robots,
+)
 from features.usability.data import Data
 from features.usability.rules import Rule
 from kernel.clock import iso, parse_as_of
@@ -19,7 +31,7 @@ from kernel.settings import Settings
 
 SCHEMA_VERSION = 1
 _ORDER = list(State)
-_PARTS = (enough, times, repeats, columns, leaks, robots)
+_PARTS = (history, population, filled, moments, days, repeats, amounts, columns, leaks, robots)
 RULES: dict[str, Rule] = {rule.code: rule for part in (contract_rules, *_PARTS) for rule in part.RULES}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from features.contract.findings import Finding, State
 from features.contract.sources import literal, quoted
 from features.usability.data import Data
+from features.usability.moments import rows_with_a_time
 from features.usability.rules import Rule, share
-from features.usability.times import rows_with_a_time
 
 # Whole words only: "contest" and "Testa" are no test. "qa" must be tied to something: alone it is Qatar.
 _TEST_WORDS = r"(^|[^a-z])(test|tests|testing|tester|testuser|dummy|example|fake)([^a-z]|$)|(^|[^a-z])qa[_\-.@0-9]"
