@@ -25,7 +25,9 @@ _SECTIONS = {
 }
 # The page has no charts and no wide tables; these few rules are its own.
 _CSS = """
-.findings .advice { margin-top: 8px; padding-left: 12px; border-left: 3px solid var(--line); }
+.findings .advice { margin-top: 8px; padding-left: 12px; border-left: 3px solid var(--line); color: var(--soft);
+  font-size: 14px; line-height: 1.5; }
+.findings .advice strong { color: var(--ink); font-weight: 600; }
 .findings .code { font-weight: 600; color: var(--soft); }
 .amounts { display: flex; flex-wrap: wrap; gap: 2px 24px; margin: 6px 0 0; font-size: 14px; }
 .amounts dt { color: var(--soft); display: inline; } .amounts dd { display: inline; font-weight: 600; }
@@ -82,7 +84,7 @@ def _header(report: UsabilityReport, title: str) -> Element:
         "As of": f"{day(report.as_of)} (UTC)",
         "Transactions": f"{day(report.first)} to {day(report.last)} (UTC)",
         "Rows": ", ".join(f"{count:,} {table}" for table, count in report.counts.items() if count),
-        "Found": verdict(report),
+        "Found": verdict(report).rstrip("."),
     }
     return tag(
         "header",
@@ -108,7 +110,7 @@ def _finding(one: Finding) -> Element:
             "p",
             tag("span", str(one.state), class_=f"chip {one.state}"),
             " ",
-            tag("strong", one.name),
+            tag("strong", f"{one.name[:1].upper()}{one.name[1:]}"),
             " ",
             tag("span", one.code, class_="code"),
         ),
@@ -118,7 +120,7 @@ def _finding(one: Finding) -> Element:
             *(tag("div", tag("dt", f"{name}: "), tag("dd", fact)) for name, fact in facts.items() if fact),
             class_="amounts",
         ),
-        tag("p", f"{rule.why} ", tag("strong", rule.fix), class_="advice"),
+        tag("p", f"{rule.why} ", tag("strong", "What to do: "), rule.fix, class_="advice"),
     )
 
 
