@@ -103,7 +103,7 @@ class Shop:
 
 def _mapping(table: str, source: str, columns: list[str], attributes: list[str]) -> str:
     def written(names: list[str]) -> str:
-        return "{ " + ", ".join(f'{name} = "{name}"' for name in names) + " }"
+        return "{ " + ", ".join(f'"{name}" = \'"{name}"\'' for name in names) + " }"
 
     return f'\n[tables.{table}]\nfrom = "{source}"\ncolumns = {written(columns)}\nattributes = {written(attributes)}\n'
 
