@@ -56,11 +56,14 @@ def amounts(data: Data) -> Iterable[Finding]:
             required="less than 5.0% of the rows",
             actual=share(zero, total, "rows"),
         )
+    # Amounts are grouped first: an exact quantile, the same in every run, and no more memory than there are prices.
     usual, extreme, most = data.row(
-        "WITH usual AS (SELECT CAST(approx_quantile(CAST(amount AS DOUBLE), 0.99) AS DOUBLE) AS p99 FROM transactions "
-        "WHERE {seen} AND amount > 0) "
-        f"SELECT any_value(p99), count(*) FILTER (abs(amount) > {_TIMES_THE_USUAL} * p99), "
-        "CAST(max(abs(amount)) AS DOUBLE) FROM transactions, usual WHERE {seen}"
+        "WITH prices AS (SELECT amount, count(*) AS n FROM transactions WHERE {seen} GROUP BY 1), "
+        "paid AS (SELECT amount, sum(n) OVER (ORDER BY amount) AS up_to, sum(n) OVER () AS total "
+        "FROM prices WHERE amount > 0), "
+        "usual AS (SELECT min(amount) AS p99 FROM paid WHERE up_to >= 0.99 * total) "
+        f"SELECT any_value(p99), coalesce(sum(n) FILTER (abs(amount) > {_TIMES_THE_USUAL} * p99), 0), max(abs(amount)) "
+        "FROM prices, usual"
     )
     if extreme:
         currency = data.settings.project.currency

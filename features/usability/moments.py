@@ -46,7 +46,7 @@ def late(data: Data) -> Iterable[Finding]:
         slow = f"ingested_at > event_time + INTERVAL {_LATE_DAYS} DAY"
         days = "epoch(ingested_at - event_time) / 86400"
         total, rows, median, longest = data.row(
-            f"SELECT count(*), count(*) FILTER ({slow}), approx_quantile({days}, 0.5) FILTER ({slow}), max({days}) "
+            f"SELECT count(*), count(*) FILTER ({slow}), median({days}) FILTER ({slow}), max({days}) "
             f"FROM {name} WHERE {{seen}}"
         )
         if rows and rows >= _LATE_SHARE * total:
