@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,13 @@ AsOf = Annotated[
 ]
 
 
+class ReportFormat(StrEnum):
+    """What ``foresight check`` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 def main() -> None:
     """Run a command; an error is three lines, never a traceback."""
     try:
@@ -69,24 +77,31 @@ def demo(
     run_demo(config, as_of, out)
 
 
-@app.command(epilog="Example: foresight check -c examples/complete_journey")
-def check(config: Config = Path("foresight.toml")) -> None:
-    """Read the tables and report what is wrong or thin in them."""
-    from foresight.console import findings_table
+@app.command(epilog="Example: foresight check -c examples/complete_journey --out check.html")
+def check(
+    config: Config = Path("foresight.toml"),
+    as_of: AsOf = None,
+    form: Annotated[ReportFormat, typer.Option("--format", help="What standard output holds.")] = ReportFormat.TABLE,
+    to: Annotated[Path | None, typer.Option("--out", help="File to write besides: .html (one page) or .json.")] = None,
+) -> None:
+    """Read the tables and report what is wrong or thin in them, before anything is trained."""
+    from foresight.check_page import as_json, check_target, write_check
+    from foresight.console import findings_table, tables_line
+    from kernel.clock import utc_now
 
+    writes = None if to is None else check_target(to)
     project = _open(config)
-    first, last = project.profiles.span()
-    counts = {name: project.profiles.count(name) for name in ("customers", "transactions", "activities")}
-    out.print(
-        f"{project.settings.project.name}: "
-        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        + f"; transactions from {first:%Y-%m-%d} to {last:%Y-%m-%d} (UTC)"
-    )
-    if project.findings:
-        out.print(findings_table(project.findings))
+    report = project.usability(as_of=as_of)
+    if form is ReportFormat.JSON:
+        # Whatever reads it wants the bytes, not colours and folded lines.
+        sys.stdout.write(as_json(report))
     else:
-        out.print("Nothing to report.")
-    if any(finding.state == "error" for finding in project.findings):
+        out.print(tables_line(report))
+        out.print(findings_table(report.findings) if report.findings else "Nothing to report.")
+    if writes is not None:
+        write_check(report, writes, utc_now())
+        (problems if form is ReportFormat.JSON else out).print(f"Report: {writes}", soft_wrap=True)
+    if report.has_errors:
         raise typer.Exit(1)
 
 
@@ -187,5 +202,6 @@ def relocate(config: Config = Path("foresight.toml")) -> None:
 def _open(config: Path) -> Project:
     from foresight.project import Project
 
-    with out.status("read tables"):
+    # On a terminal only; never in what another program reads.
+    with problems.status("read tables"):
         return Project.open(config)

@@ -13,6 +13,7 @@ from rich.table import Table
 from features.contract.findings import Finding, State
 from features.engine.definition import FeatureSet, Unit
 from features.engine.snapshot import Snapshot, StoredRows
+from features.usability.report import UsabilityReport
 from training.backtest import BacktestResult
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
@@ -32,14 +33,26 @@ def progress(console: Console) -> Generator[Progress]:
         yield shown
 
 
+def tables_line(report: UsabilityReport) -> str:
+    """Which data the usability report speaks of."""
+    shown = ("customers", "transactions", "activities")
+    counts = [f"{count:,} {name}" for name, count in report.counts.items() if count or name in shown]
+    return (
+        f"{report.project}: {', '.join(counts)}; transactions from {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d} "
+        f"(UTC), as of {report.as_of:%Y-%m-%d}"
+    )
+
+
 def findings_table(findings: Iterable[Finding]) -> Table:
     """The usability report."""
     table = Table(title="Usability report", title_justify="left")
-    for column in ("Code", "State", "Table", "Column", "Details", "Required", "Actual"):
-        table.add_column(column, overflow="fold")
+    for column in ("Code", "Step", "State", "Table", "Column", "Name and details", "Required", "Actual"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("Code", "Step"))
     for one in findings:
         state = f"[{_COLOURS[one.state]}]{one.state}[/]"
-        table.add_row(one.code, state, one.table, one.column, one.details, one.required, one.actual)
+        said = f"[bold]{escape(one.name)}[/]\n{escape(one.details)}"
+        texts = map(escape, (one.table, one.column))
+        table.add_row(one.code, one.step, state, *texts, said, escape(one.required), escape(one.actual))
     return table
 
 

@@ -21,6 +21,7 @@ from features.engine.online import OnlineStore
 from features.engine.provenance import SourceState, source_states
 from features.engine.snapshot import Snapshot
 from features.engine.store import SnapshotStore
+from features.usability.report import UsabilityReport, usability
 from kernel.clock import parse_as_of, utc_now
 from kernel.errors import UsageError
 from kernel.model_registry import ModelRegistry
@@ -63,8 +64,16 @@ class Project:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong or thin in the tables."""
+        """What was wrong in the tables when they were read; ``usability`` says all."""
         return self.profiles.findings
+
+    def usability(self, *, as_of: Moment | None = None) -> UsabilityReport:
+        """Whether the tables are fit for training: every check, looking back from ``as_of``.
+
+        None: from the midnight after the last transaction that has happened.
+        """
+        moment = None if as_of is None else self.moment(as_of)
+        return usability(self.profiles, self.settings, now=utc_now(), as_of=moment)
 
     @cached_property
     def feature_set(self) -> FeatureSet:
