@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, NoReturn
 
 import ibis.expr.operations as ops
 
 from features.engine.definition import Feature, View
 from features.engine.scope import ScopedTables
 from features.engine.views import GROUPED, view_rows
+
+Op = Any  # a node of an Ibis expression
 
 
 class Course(StrEnum):
@@ -35,6 +38,7 @@ class Ageing:
 
 
 _CLOCKS = {"days_ago": Course.GROWS, "day_ago": Course.GROWS_BY_DAY}
+_HIDDEN_CLOCKS = frozenset({"first_days_ago"})
 _ORDERED = ops.Greater | ops.GreaterEqual | ops.Less | ops.LessEqual
 
 
@@ -65,9 +69,9 @@ def ageing(feature: Feature, scoped: ScopedTables) -> Ageing:
     return Ageing(course, tuple(sorted(edges)))
 
 
-def _course(op: ops.Value, edges: set[float], *, inside: bool) -> Course:
+def _course(op: Op, edges: set[float], *, inside: bool) -> Course:
     if isinstance(op, ops.Field):
-        return _CLOCKS.get(op.name, Course.STILL if op.name not in _HIDDEN_CLOCKS else _unknown())
+        return _unknown() if op.name in _HIDDEN_CLOCKS else _CLOCKS.get(op.name, Course.STILL)
     if isinstance(op, ops.Literal):
         return Course.STILL
     if isinstance(op, _ORDERED) and isinstance(op.right, ops.Literal):
@@ -94,7 +98,7 @@ def _course(op: ops.Value, edges: set[float], *, inside: bool) -> Course:
             return _unknown()
 
 
-def _compared(arg: ops.Value, bounds: list[ops.Literal], edges: set[float], *, inside: bool) -> Course:
+def _compared(arg: Op, bounds: list[Op], edges: set[float], *, inside: bool) -> Course:
     course = _course(arg, edges, inside=inside)
     if course is Course.STILL:
         return course
@@ -105,8 +109,5 @@ def _compared(arg: ops.Value, bounds: list[ops.Literal], edges: set[float], *, i
     return Course.STILL
 
 
-_HIDDEN_CLOCKS = frozenset({"first_days_ago"})
-
-
-def _unknown() -> Course:
+def _unknown() -> NoReturn:
     raise _Unknown

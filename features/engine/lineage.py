@@ -68,10 +68,8 @@ def _field(op: ops.Field, seen: dict[Any, frozenset[Source]]) -> frozenset[Sourc
     relation: Any = op.rel
     match relation:
         case ops.UnboundTable():
-            table = relation.name.removeprefix("scoped_")
-            if op.name in _MADE:
-                return frozenset({(table, "event_time")})
-            return frozenset({(table, _RENAMED.get(op.name, op.name))})
+            table, name = str(relation.name).removeprefix("scoped_"), str(op.name)
+            return frozenset({(table, "event_time" if name in _MADE else _RENAMED.get(name, name))})
         case ops.Filter():
             return _of(ops.Field(relation.parent, op.name), seen) | _union(relation.predicates, seen)
         case ops.Aggregate():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import ibis.expr.operations as ops
 
@@ -15,6 +16,7 @@ from features.engine.definition import Feature, Rows, Value, View
 from features.engine.scope import ScopedTables
 from features.engine.views import GROUPED, key_of, view_rows
 
+Op = Any  # a node of an Ibis expression
 # Views whose rows are many: their distinct counts come from one row per value (see _Block.distinct).
 _MANY = frozenset({View.LINES, View.ACTIVITIES})
 
@@ -31,7 +33,7 @@ class Part:
     """
 
     expression: Value
-    columns: dict[ops.Node, str]
+    columns: dict[Op, str]
     distinct: frozenset[str]
     rows: str
 
@@ -43,9 +45,9 @@ class _Block:
     name: str
     rows: Rows
     key: str
-    columns: dict[ops.Node, str] = field(default_factory=dict)
+    columns: dict[Op, str] = field(default_factory=dict[Op, str])
 
-    def column(self, aggregate: ops.Node) -> str:
+    def column(self, aggregate: Op) -> str:
         """The column of an aggregate; the same aggregate is computed once."""
         return self.columns.setdefault(aggregate, f"{self.name}__{len(self.columns)}")
 
@@ -76,16 +78,16 @@ class Aggregates:
         )
         expression = feature.expression(block.rows)
         days = None if grouped else feature.window_days
-        columns: dict[ops.Node, str] = {}
+        columns: dict[Op, str] = {}
         distinct: set[str] = set()
         for aggregate in expression.op().find(ops.Reduction, filter=ops.Value):
             if isinstance(aggregate, ops.CountDistinct) and feature.view in _MANY:
                 values = self._values(key, block.rows, aggregate)
-                columns[aggregate] = values.column(_within(ops.CountStar(values.rows.op()), values.rows, days))
+                columns[aggregate] = values.column(_within(_count(values.rows), values.rows, days))
                 distinct.add(columns[aggregate])
             else:
                 columns[aggregate] = block.column(_within(aggregate, block.rows, days))
-        rows = block.column(_within(ops.CountStar(block.rows.op()), block.rows, days))
+        rows = block.column(_within(_count(block.rows), block.rows, days))
         return Part(expression, columns, frozenset(distinct), rows)
 
     def value(self, part: Part, wide: Rows) -> Value:
@@ -103,7 +105,7 @@ class Aggregates:
             if block.columns:
                 yield block.name, block.key, block.table()
 
-    def _values(self, key: object, rows: Rows, aggregate: ops.CountDistinct) -> _Block:
+    def _values(self, key: object, rows: Rows, aggregate: Op) -> _Block:
         # A value is in the window when its newest row is: one row per value answers every window, where a distinct
         # count per window would keep one set of values each.
         def newest() -> Rows:
@@ -120,7 +122,11 @@ class Aggregates:
         return self._blocks[key]
 
 
-def _within(aggregate: ops.Reduction, rows: Rows, days: int | None) -> ops.Reduction:
+def _count(rows: Rows) -> Op:
+    return rows.count().op()
+
+
+def _within(aggregate: Op, rows: Rows, days: int | None) -> Op:
     if days is None:
         return aggregate
     young = (rows.days_ago <= days).op()

@@ -1,1 +1,1 @@
-"""The same feature definitions for one customer, in NumPy: planning a statement takes DuckDB longer than a request may."""
+"""The same definitions for one customer, in NumPy: DuckDB plans a statement for longer than a request may take."""

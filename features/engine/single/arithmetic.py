@@ -1,20 +1,20 @@
-"""What each operation of a definition does, once to scalars and once to columns.
-
-Numbers come in three kinds: whole numbers, float64, and decimals (whole numbers of a smallest unit).
-"""
+"""Operations that know nothing when an argument is unknown, once of scalars and once of NumPy values."""
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ibis.expr.operations as ops
 import numpy as np
 
+from features.engine.single.steps import Function
 from features.engine.single.values import Array, Column, Scalar, both_known
 
-Operation = Callable[..., Any]
+Numbers = Any  # an array, or a scalar beside one
 
 
 def _divided(a: float, b: float) -> float:
@@ -38,62 +38,106 @@ def _sqrt(x: float) -> float:
     return math.sqrt(x) if x >= 0 else math.nan
 
 
-def _each(function: Callable[[float], float]) -> Callable[[Array], Array]:
+def _each(function: Callable[[float], float], values: Array) -> Array:
     # NumPy's own exp and log differ from the C library's in the last bit; the engines use the C library's.
-    return lambda values: np.fromiter(map(function, values.tolist()), dtype=np.float64, count=len(values))
+    return np.fromiter(map(function, values.tolist()), dtype=np.float64, count=len(values))
 
 
-def _np_divide(a: Array, b: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.divide(a, b)
+# Comparisons: NaN equals itself and is larger than every other number
 
 
-def _whole(a: Array) -> Array:
-    # Where a value is NULL, what stands there may be no number at all.
-    return np.where(np.isfinite(a), a, 0.0).astype(np.int64)
+def _equal(a: Scalar, b: Scalar) -> bool:
+    return a == b or (a != a and b != b)
 
 
-# operation -> (of scalars, of NumPy values); NULL in, NULL out
-STRICT: dict[type[ops.Value], tuple[Operation, Operation]] = {
-    ops.Add: (lambda a, b: a + b, lambda a, b: a + b),
-    ops.Subtract: (lambda a, b: a - b, lambda a, b: a - b),
-    ops.Multiply: (lambda a, b: a * b, lambda a, b: a * b),
-    ops.Divide: (_divided, _np_divide),
-    ops.Negate: (lambda a: -a, lambda a: -a),
-    ops.Abs: (abs, np.abs),
-    ops.Sqrt: (_sqrt, _each(_sqrt)),
-    ops.Exp: (_exp, _each(_exp)),
-    ops.Ln: (_ln, _each(_ln)),
-    ops.Floor: (math.floor, lambda a: _whole(np.floor(a))),
-    ops.Ceil: (math.ceil, lambda a: _whole(np.ceil(a))),
-    ops.Equals: (lambda a, b: a == b, lambda a, b: a == b),
-    ops.NotEquals: (lambda a, b: a != b, lambda a, b: a != b),
-    ops.Greater: (lambda a, b: a > b, lambda a, b: a > b),
-    ops.GreaterEqual: (lambda a, b: a >= b, lambda a, b: a >= b),
-    ops.Less: (lambda a, b: a < b, lambda a, b: a < b),
-    ops.LessEqual: (lambda a, b: a <= b, lambda a, b: a <= b),
-    ops.Between: (lambda a, low, high: low <= a <= high, lambda a, low, high: (a >= low) & (a <= high)),
-    ops.Not: (lambda a: not a, np.logical_not),
-    ops.IsNan: (math.isnan, np.isnan),
-    ops.IsInf: (math.isinf, np.isinf),
+def _unequal(a: Scalar, b: Scalar) -> bool:
+    return not _equal(a, b)
+
+
+def _greater(a: Scalar, b: Scalar) -> bool:
+    return a > b or (a != a and b == b)
+
+
+def _at_least(a: Scalar, b: Scalar) -> bool:
+    return a >= b or a != a
+
+
+def _less(a: Scalar, b: Scalar) -> bool:
+    return _greater(b, a)
+
+
+def _at_most(a: Scalar, b: Scalar) -> bool:
+    return a <= b or b != b
+
+
+def _between(a: Scalar, low: Scalar, high: Scalar) -> bool:
+    return _at_least(a, low) and _at_most(a, high)
+
+
+def _nans(numbers: Numbers) -> Any:
+    """Where there is NaN: an array, or one answer; False where there cannot be any."""
+    if isinstance(numbers, np.ndarray):
+        found = np.isnan(numbers) if numbers.dtype == np.float64 else None
+        return False if found is None or not found.any() else found
+    return numbers != numbers
+
+
+def _np_equal(a: Numbers, b: Numbers) -> Array:
+    of_a = _nans(a)
+    return a == b if of_a is False else (a == b) | (of_a & _nans(b))
+
+
+def _np_unequal(a: Numbers, b: Numbers) -> Array:
+    return ~_np_equal(a, b)
+
+
+def _np_greater(a: Numbers, b: Numbers) -> Array:
+    of_a = _nans(a)
+    return a > b if of_a is False else (a > b) | (of_a & np.logical_not(_nans(b)))
+
+
+def _np_at_least(a: Numbers, b: Numbers) -> Array:
+    of_a = _nans(a)
+    return a >= b if of_a is False else (a >= b) | of_a
+
+
+def _np_less(a: Numbers, b: Numbers) -> Array:
+    return _np_greater(b, a)
+
+
+def _np_at_most(a: Numbers, b: Numbers) -> Array:
+    return _np_at_least(b, a)
+
+
+def _np_between(a: Numbers, low: Numbers, high: Numbers) -> Array:
+    return _np_at_least(a, low) & _np_at_most(a, high)
+
+
+# operation -> number of arguments, of scalars, of NumPy values
+STRICT: dict[type[ops.Node], tuple[int, Function, Function]] = {
+    ops.Add: (2, operator.add, operator.add),
+    ops.Subtract: (2, operator.sub, operator.sub),
+    ops.Multiply: (2, operator.mul, operator.mul),
+    ops.Divide: (2, _divided, np.divide),
+    ops.Negate: (1, operator.neg, operator.neg),
+    ops.Abs: (1, abs, np.abs),
+    ops.Sqrt: (1, _sqrt, partial(_each, _sqrt)),
+    ops.Exp: (1, _exp, partial(_each, _exp)),
+    ops.Ln: (1, _ln, partial(_each, _ln)),
+    ops.Equals: (2, _equal, _np_equal),
+    ops.NotEquals: (2, _unequal, _np_unequal),
+    ops.Greater: (2, _greater, _np_greater),
+    ops.GreaterEqual: (2, _at_least, _np_at_least),
+    ops.Less: (2, _less, _np_less),
+    ops.LessEqual: (2, _at_most, _np_at_most),
+    ops.Between: (3, _between, _np_between),
+    ops.Not: (1, operator.not_, np.logical_not),
+    ops.IsNan: (1, math.isnan, np.isnan),
+    ops.IsInf: (1, math.isinf, np.isinf),
 }
-NUMBERS_ALIKE = (
-    ops.Add,
-    ops.Subtract,
-    ops.Equals,
-    ops.NotEquals,
-    ops.Greater,
-    ops.GreaterEqual,
-    ops.Less,
-    ops.LessEqual,
-    ops.Between,
-)
-"""Operations whose numbers must be of one kind first."""
-TO_FLOAT = (ops.Divide, ops.Sqrt, ops.Exp, ops.Ln, ops.Floor, ops.Ceil, ops.IsNan, ops.IsInf)
-"""Operations on float64, whatever the kind of their numbers."""
 
 
-def strict_scalar(function: Operation) -> Operation:
+def strict_scalar(function: Function, arity: int) -> Function:
     """NULL where any argument is."""
 
     def one(a: Scalar) -> Scalar:
@@ -103,129 +147,21 @@ def strict_scalar(function: Operation) -> Operation:
         return None if a is None or b is None else function(a, b)
 
     def more(*args: Scalar) -> Scalar:
-        return None if None in args else function(*args)
+        return None if any(arg is None for arg in args) else function(*args)
 
-    return {1: one, 2: two}.get(function.__code__.co_argcount if hasattr(function, "__code__") else 1, more)
+    # A request makes thousands of these calls: those of one and two arguments are spared the loop.
+    return {1: one, 2: two}.get(arity, more)
 
 
-def strict_column(function: Operation) -> Operation:
+def strict_column(function: Function) -> Function:
     """The same for columns, among which a scalar may stand."""
 
     def run(*args: Column | Scalar) -> Column:
-        columns = [a for a in args if isinstance(a, Column)]
-        if None in [a for a in args if not isinstance(a, Column)]:
+        columns = [arg for arg in args if isinstance(arg, Column)]
+        if any(arg is None for arg in args):
             rows = len(columns[0].values)
             return Column(np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=bool))
-        values = function(*(a.values if isinstance(a, Column) else a for a in args))
+        values = function(*(arg.values if isinstance(arg, Column) else arg for arg in args))
         return Column(values, both_known(*columns))
 
     return run
-
-
-# Three-valued logic and choice, of scalars
-
-
-def and_scalar(a: Scalar, b: Scalar) -> Scalar:
-    """SQL's AND."""
-    if a is False or b is False:
-        return False
-    return None if a is None or b is None else True
-
-
-def or_scalar(a: Scalar, b: Scalar) -> Scalar:
-    """SQL's OR."""
-    if a is True or b is True:
-        return True
-    return None if a is None or b is None else False
-
-
-def coalesce_scalar(*args: Scalar) -> Scalar:
-    """The first that is known."""
-    return next((a for a in args if a is not None), None)
-
-
-def case_scalar(count: int) -> Operation:
-    """CASE with ``count`` branches: conditions, then results, then the default."""
-
-    def run(*args: Scalar) -> Scalar:
-        for i in range(count):
-            if args[i]:
-                return args[count + i]
-        return args[-1]
-
-    return run
-
-
-# ... and of columns
-
-
-def _column(value: Column | Scalar, rows: int) -> Column:
-    if isinstance(value, Column):
-        return value
-    if value is None:
-        return Column(np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=bool))
-    return Column(np.full(rows, value))
-
-
-def _rows(args: tuple[Column | Scalar, ...]) -> int:
-    return next(len(a.values) for a in args if isinstance(a, Column))
-
-
-def and_column(*args: Column | Scalar) -> Column:
-    """SQL's AND."""
-    a, b = (_column(arg, _rows(args)) for arg in args)
-    if a.known is None and b.known is None:
-        return Column(a.values & b.values)
-    known = ~(a.nulls() | b.nulls()) | (~a.nulls() & ~a.values) | (~b.nulls() & ~b.values)
-    return Column(a.passes() & b.passes(), known)
-
-
-def or_column(*args: Column | Scalar) -> Column:
-    """SQL's OR."""
-    a, b = (_column(arg, _rows(args)) for arg in args)
-    if a.known is None and b.known is None:
-        return Column(a.values | b.values)
-    either = a.passes() | b.passes()
-    return Column(either, ~(a.nulls() | b.nulls()) | either)
-
-
-def coalesce_column(*args: Column | Scalar) -> Column:
-    """The first that is known."""
-    result = _column(args[0], _rows(args))
-    for arg in args[1:]:
-        if result.known is None:
-            break
-        other = _column(arg, len(result.values))
-        known = None if other.known is None else result.known | other.known
-        result = Column(np.where(result.known, result.values, other.values), known, result.words)
-    return result
-
-
-def case_column(count: int) -> Operation:
-    """CASE with ``count`` branches: conditions, then results, then the default."""
-
-    def run(*args: Column | Scalar) -> Column:
-        rows = _rows(args)
-        result = _column(args[-1], rows)
-        for i in reversed(range(count)):
-            holds = _column(args[i], rows).passes()
-            branch = _column(args[count + i], rows)
-            known = None
-            if branch.known is not None or result.known is not None:
-                known = np.where(holds, ~branch.nulls(), ~result.nulls())
-            result = Column(np.where(holds, branch.values, result.values), known)
-        return result
-
-    return run
-
-
-def is_null_column(a: Column) -> Column:
-    """IS NULL."""
-    return Column(a.nulls())
-
-
-def nullif_column(a: Column, b: Column | Scalar) -> Column:
-    """NULL where the two are equal."""
-    other = _column(b, len(a.values))
-    equal = (a.values == other.values) & ~other.nulls()
-    return Column(a.values, ~equal if a.known is None else a.known & ~equal, a.words)

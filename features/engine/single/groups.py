@@ -1,9 +1,9 @@
-"""Aggregates over rows: of all rows of the customer (a scalar), or by a key (a column with a row per group)."""
+"""Rows put together by the values of columns, and what can be said of each group or of all rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from features.engine.single.values import Array, Column, Scalar
 Reducer = Callable[[Array], Scalar]
 
 
-class Groups(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Groups:
     """Which group each row belongs to, and one row of each group."""
 
     of_row: Array
@@ -24,15 +25,24 @@ class Groups(NamedTuple):
         return len(self.first)
 
 
+def codes(keys: list[Column]) -> Array:
+    """A number for each row, the same where all columns are; NULL is a value of its own."""
+    found = _codes(keys[0])
+    for key in keys[1:]:
+        code = _codes(key)
+        # Numbered anew each time: the product of many columns' numbers would not fit 64 bits.
+        _, found = np.unique(found * (int(code.max(initial=0)) + 1) + code, return_inverse=True)
+    return found
+
+
+def _codes(key: Column) -> Array:
+    code = key.values if key.words is not None else np.unique(key.values, return_inverse=True)[1]
+    return code + 1 if key.known is None else np.where(key.known, code + 1, 0)
+
+
 def group_by(keys: list[Column]) -> Groups:
-    """Group rows by the values of columns; NULL is a value of its own."""
-    codes = np.zeros(len(keys[0].values), dtype=np.int64)
-    for key in keys:
-        _, code = np.unique(key.values, return_inverse=True)
-        if key.known is not None:
-            code = np.where(key.known, code + 1, 0)
-        codes = codes * (int(code.max(initial=0)) + 1) + code
-    _, first, of_row = np.unique(codes, return_index=True, return_inverse=True)
+    """Group rows by the values of columns."""
+    _, first, of_row = np.unique(codes(keys), return_index=True, return_inverse=True)
     return Groups(of_row, first)
 
 
@@ -50,6 +60,19 @@ def whole(reduce: Reducer, arg: Column, where: Column | None) -> Scalar:
     mask = chosen(arg, where)
     values = arg.values if mask is None else arg.values[mask]
     return reduce(values) if len(values) else None
+
+
+def sum_per_group(arg: Column, where: Column | None, groups: Groups) -> Column:
+    """The sum of each group."""
+    if arg.values.dtype != np.float64:
+        numbers = arg.values.astype(np.int64) if arg.values.dtype == np.bool_ else arg.values
+        return per_group(np.add, Column(numbers, arg.known), where, groups)
+    # One after the other in the order of rows: NumPy's own sums go in pairs.
+    mask = chosen(arg, where)
+    of_row, values = (groups.of_row, arg.values) if mask is None else (groups.of_row[mask], arg.values[mask])
+    rows = np.bincount(of_row, minlength=groups.count)
+    sums = np.bincount(of_row, weights=values, minlength=groups.count)
+    return Column(sums, None if rows.all() else rows > 0)
 
 
 def per_group(ufunc: np.ufunc, arg: Column, where: Column | None, groups: Groups) -> Column:
@@ -83,12 +106,16 @@ def distinct_per_group(arg: Column, where: Column | None, groups: Groups) -> Col
     mask = chosen(arg, where)
     rows = np.arange(len(arg.values)) if mask is None else np.flatnonzero(mask)
     _, code = np.unique(arg.values[rows], return_inverse=True)
-    pairs = np.unique(groups.of_row[rows] * (int(code.max(initial=0)) + 1) + code)
-    return Column(np.bincount(pairs // (int(code.max(initial=0)) + 1), minlength=groups.count))
+    each = int(code.max(initial=0)) + 1
+    pairs = np.unique(groups.of_row[rows] * each + code)
+    return Column(np.bincount(pairs // each, minlength=groups.count))
 
 
 def at_extreme(arg: Column, key: Column, where: Column | None, *, largest: bool) -> Scalar:
-    """The value of ``arg`` where ``key`` is largest (or smallest), over all rows; None without any."""
+    """The value of ``arg`` where ``key`` is largest (or smallest), over all rows; None without any.
+
+    Where several rows tie, the first of them; NaN is the largest number.
+    """
     mask = chosen(Column(key.values, key.known), where)
     rows = np.arange(len(key.values)) if mask is None else np.flatnonzero(mask)
     if arg.known is not None:
@@ -96,4 +123,8 @@ def at_extreme(arg: Column, key: Column, where: Column | None, *, largest: bool)
     if not len(rows):
         return None
     keys = key.values[rows]
-    return arg.values[rows[keys.argmax() if largest else keys.argmin()]]
+    if largest:
+        return arg.values[rows[keys.argmax()]]
+    if keys.dtype == np.float64:
+        keys = np.where(np.isnan(keys), np.inf, keys)
+    return arg.values[rows[keys.argmin()]]

@@ -47,12 +47,12 @@ def event_table(table: str, columns: Columns, timezone: str, as_of: datetime) ->
     now = microseconds(as_of)
     happened = [None if moment is None else microseconds(moment) for moment in moments]
     told = columns.get("ingested_at", moments)
-    heard = [h if m is None else microseconds(m) for m, h in zip(told, happened, strict=True)]
+    heard = [None if m is None else microseconds(m) for m in told]
     required = [_required(semantic, column.name, columns, texts) for column in semantic.columns if column.required]
     rows = [
         i
         for i, (h, k) in enumerate(zip(happened, heard, strict=True))
-        if h is not None and h < now and k <= now and all(column[i] is not None for column in required)
+        if h is not None and h < now and (k is None or k <= now) and all(column[i] is not None for column in required)
     ]
     found = {
         name: _typed(kind, [texts[name][i] for i in rows] if name in texts else _values(columns, name, rows))
@@ -61,7 +61,7 @@ def event_table(table: str, columns: Columns, timezone: str, as_of: datetime) ->
     }
     if table == "subscriptions":
         found |= _terms(columns, rows, last_day(as_of, timezone))
-    return found | _times([happened[i] for i in rows], [moments[i] for i in rows], timezone, as_of, now)
+    return found | _times([moments[i] for i in rows], timezone, as_of)
 
 
 def customer_row(values: Mapping[str, Any], attributes: Mapping[str, str], as_of: datetime) -> dict[str, Scalar]:
@@ -82,7 +82,7 @@ def customer_row(values: Mapping[str, Any], attributes: Mapping[str, str], as_of
     account = values.get("account_id")
     return {
         **known,
-        "account_id": account,
+        "account_id": None if account is None else account.strip(" ") or None,
         "created_days_ago": None if created is None else (now - microseconds(created)) / _DAY,
     }
 
@@ -148,13 +148,11 @@ def _terms(columns: Columns, rows: Sequence[int], today: int) -> dict[str, Colum
     }
 
 
-def _times(
-    happened: list[int], moments: Sequence[datetime], timezone: str, as_of: datetime, now: int
-) -> dict[str, Column]:
+def _times(moments: Sequence[datetime], timezone: str, as_of: datetime) -> dict[str, Column]:
     zone = ZoneInfo(timezone)
     local = [(m if m.tzinfo is not None else m.replace(tzinfo=UTC)).astimezone(zone) for m in moments]
     days = _integers(date.toordinal, local) - _EPOCH_DAY
-    ages = (now - np.array(happened, dtype=np.int64)) / _DAY
+    ages = (microseconds(as_of) - _integers(microseconds, moments)) / _DAY
     return {
         "days_ago": Column(ages),
         "day_ago": Column(last_day(as_of, timezone) - days),
@@ -186,7 +184,7 @@ def _attribute(name: str, kind: str, value: Any) -> Scalar:
         return None
     if kind == "string":
         if isinstance(value, float):
-            return str(int(value)) if value == int(value) and abs(value) < 2**63 else repr(value)
+            return str(int(value)) if value.is_integer() and abs(value) < 2**63 else repr(value)
         return str(value)
     try:
         return float(value)
