@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from kernel.errors import UsageError, did_you_mean
 
+_MEMORY = r"^(0*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*) ?[kKMGT]i?B$"
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -105,7 +106,7 @@ class EngineSettings(Section):
     engine: Literal["duckdb", "spark"] = "duckdb"
     spark_master: str = "local[2]"
     spark_tables: str | None = None
-    memory_limit: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(\.\d+)? ?[kKMGT]i?B$")
+    memory_limit: str | None = Field(default=None, pattern=_MEMORY)
     threads: int | None = Field(default=None, ge=1, le=1024)
     temp_folder: str | None = None
     keep_tables: bool = False

@@ -24,11 +24,12 @@ def foreign(currency: str | None) -> str:
 
 
 def check_rates(connection: duckdb.DuckDBPyConnection, where: str) -> None:
-    """Refuse rates that are no rates.
+    """Write currencies in capital letters, and refuse rates that are no rates.
 
     Raises:
         DataError: some are not above 0, or absurdly high.
     """
+    connection.execute("UPDATE rates SET currency = upper(currency)")
     wrong = scalar(connection, f"SELECT count(*) FROM rates WHERE NOT (rate > 0 AND rate < {_HIGHEST_RATE})")
     if wrong:
         total = scalar(connection, "SELECT count(*) FROM rates")
@@ -72,8 +73,7 @@ def convert(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE used AS SELECT needed.currency, needed.day, needed.lines, "
         f"CAST(rate AS {_RATE}) AS rate, date_diff('day', rates.day, needed.day) AS age FROM needed ASOF LEFT JOIN "
-        "(SELECT day, upper(currency) AS currency, rate FROM rates) AS rates "
-        "ON needed.currency = rates.currency AND needed.day >= rates.day"
+        "rates ON needed.currency = rates.currency AND needed.day >= rates.day"
     )
     unusable = f"used WHERE rate IS NULL OR age > {max_age_days}"
     lines = scalar(connection, f"SELECT coalesce(sum(lines), 0) FROM {unusable}")

@@ -89,17 +89,21 @@ class RequestDatabase:
     """
 
     def __init__(self) -> None:
-        self._base = _idle_database()
-        self.connection = self._base.cursor()
+        base = _idle_database()
+        self._base: duckdb.DuckDBPyConnection | None = base
+        self.connection = base.cursor()
 
     def close(self) -> None:
-        """Empty it, and let the next request have it."""
+        """Empty it, and let the next request have it; a second time it does nothing."""
+        base, self._base = self._base, None
+        if base is None:
+            return
         self.connection.close()
         with contextlib.suppress(duckdb.Error):  # then it is not used again
             for table in TABLES:
-                self._base.execute(f"DROP TABLE IF EXISTS {table}")
+                base.execute(f"DROP TABLE IF EXISTS {table}")
             if len(_IDLE) < _MOST_IDLE:
-                _IDLE.append((os.getpid(), self._base))
+                _IDLE.append((os.getpid(), base))
 
 
 def _idle_database() -> duckdb.DuckDBPyConnection:

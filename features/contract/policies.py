@@ -7,6 +7,7 @@ on that row and on rows that are known whenever it is: nothing that came later c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 import duckdb
@@ -66,7 +67,7 @@ class _Found:
     cancelled: int
     foreign: int
     returns: int
-    returned: float
+    returned: Decimal
     zero: int
 
 

@@ -101,6 +101,8 @@ def test_the_database_of_a_request_is_used_again_and_holds_nothing_of_the_last_o
         assert rows(first, "SELECT customer_id FROM customers") == [("anna",)]
     with pytest.raises(duckdb.ConnectionException):
         first.count("customers")
+    first.close()  # again: it must not be lent twice
+    first.close()
     with asked("bert") as second, asked("cleo") as third:
         assert rows(second, "SELECT customer_id FROM customers") == [("bert",)]
         assert rows(third, "SELECT customer_id FROM customers") == [("cleo",)]

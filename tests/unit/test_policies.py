@@ -190,7 +190,7 @@ def test_a_rate_that_is_none(project: TinyProject, rate: str) -> None:
 
 
 def test_two_rates_of_one_day(project: TinyProject) -> None:
-    project.write("rates.csv", "day,code,euros\n2024-01-05,USD,0.5\n2024-01-05,USD,0.6\n")
+    project.write("rates.csv", "day,code,euros\n2024-01-05,USD,0.5\n2024-01-05,usd,0.6\n")
     sales(project, "r1,2024-01-05,1,,,USD,")
     error = refusal(project, DataError, CONVERTED)
     assert error.what == "2 of 2 rows share their key (day, currency) with another row."

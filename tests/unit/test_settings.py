@@ -88,6 +88,11 @@ def test_an_unknown_key_names_the_nearest_known_one(
     assert (error.what, place(error), error.fix) == (f"Unknown key '{key}'.", where, fix)
 
 
+@pytest.mark.parametrize("limit", ["2GB", "0.5GB", "512 MiB", "10.25TB"])
+def test_a_memory_limit_in_the_notation_of_duckdb(project: TinyProject, limit: str) -> None:
+    assert project.settings(TABLES + f'[engine]\nmemory_limit = "{limit}"\n').engine.memory_limit == limit
+
+
 def test_an_unknown_key_of_a_source_and_of_the_project(project: TinyProject) -> None:
     error = refusal(project, TABLES.replace('"sales.csv"', '{ fil = "sales.csv", file = "sales.csv" }'))
     assert (error.what, error.fix) == ("Unknown key 'fil'.", "Did you mean 'file'?")
@@ -131,6 +136,7 @@ def test_a_missing_or_wrong_value_of_the_project(project: TinyProject, head: str
         ('[engine]\nengine = "sparc"', "engine.engine"),
         ('[engine]\nmemory_limit = "2 apples"', "engine.memory_limit"),
         ('[engine]\nmemory_limit = "0GB"', "engine.memory_limit"),
+        ('[engine]\nmemory_limit = "0.0GB"', "engine.memory_limit"),
         ("[engine]\nthreads = 0", "engine.threads"),
     ],
 )
