@@ -41,7 +41,7 @@ def figures(bench: Bench, *, customers: int = 1_000_000, look_ups: int = 5000) -
             customers / theirs,
             "customers/s",
             more_is_better=True,
-            note=f"ours reads the Parquet snapshot, packs, and commits every 20,000 rows ({ours:.0f} s)",
+            note=f"ours reads the Parquet snapshot, packs, and commits every 20,480 rows ({ours:.0f} s)",
         )
         check_equal(store, snapshot)
         yield from _look_ups(store, bare, customers, look_ups, check)

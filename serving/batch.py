@@ -18,7 +18,7 @@ from serving.answers import AnswerContext, customer_score
 from serving.insights import Insight
 from serving.runtime import Runtime
 
-CHUNK = 5000
+CHUNK = 5120  # a quarter of a row group of the snapshot's file
 Writer = Callable[[Iterable[pa.Table], Path], None]
 _MOMENT = pa.timestamp("us", tz="UTC")
 _REASON = pa.struct(

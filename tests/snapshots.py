@@ -39,6 +39,7 @@ def snapshot_of(
     consent: list[bool] | None = None,
     as_of: datetime = AS_OF,
     fingerprint: str = "f1",
+    row_group: int = 2,
 ) -> Snapshot:
     """A snapshot of ``features`` (index customer_id; numbers float64, words object), its rows in order of the ids."""
     ordered = features.sort_index()
@@ -56,7 +57,7 @@ def snapshot_of(
         },
     }
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), folder / "features.parquet", row_group_size=2)
+    pq.write_table(pa.table(columns), folder / "features.parquet", row_group_size=row_group)
     return Snapshot(manifest_of(features, as_of, fingerprint), folder / "features.parquet")
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, text
 
+from features.engine.build import ROW_GROUP
 from features.engine.online_lock import load_lock
 from features.engine.online_tables import CURRENT, FEATURES, LAYOUT, METADATA, SNAPSHOTS, Row, RowLayout
 from features.engine.snapshot import Snapshot
 from kernel.errors import DataError
 from kernel.sql import writing
 
-TOGETHER = 20_000  # rows of one transaction: SQLite's write-ahead log stays small, and a crash loses little time
+TOGETHER = ROW_GROUP  # rows of one transaction: SQLite's write-ahead log stays small, and a crash loses little time
 _SWITCH = text(
     "INSERT INTO online_current (project, number) VALUES (:project, :number) "
     "ON CONFLICT (project) DO UPDATE SET number = excluded.number"

@@ -81,8 +81,9 @@ class Snapshot:
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """All rows in the order of their ids, at most ``rows`` at a time: customer_id, consent, features."""
         with pq.ParquetFile(self.file) as parquet:
-            # A thread per column would read ahead of whoever asks.
-            yield from parquet.iter_batches(batch_size=rows, use_threads=False)
+            for group in range(parquet.num_row_groups):
+                # One group at a time, in this thread: a reader over all of them keeps what it has read until it ends.
+                yield from parquet.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
 
     def chunks(self, rows: int) -> Iterator[StoredRows]:
         """The same, as frames."""

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from features.contract.profiles import Profiles
@@ -26,6 +28,7 @@ from features.engine.provenance import source_states
 from features.engine.store import SnapshotStore
 from kernel.errors import NotFoundError
 from tests.projects import TABLES, TinyProject
+from tests.snapshots import snapshot_of
 
 AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 EARLIER = datetime(2024, 1, 6, tzinfo=UTC)
@@ -365,6 +368,20 @@ def test_a_manifest_of_the_first_version_is_no_snapshot(snapshots: SnapshotStore
     assert snapshots.list() == ()
     with pytest.raises(NotFoundError, match="Run foresight score again"):
         snapshots.current()
+
+
+def test_a_file_that_is_read_in_chunks_is_never_whole_in_memory(tmp_path: Path) -> None:
+    values = np.random.default_rng(7).random((40_000, 20))  # 6.4 MB that nothing compresses
+    index = pd.Index([f"c{i:05d}" for i in range(len(values))], name="customer_id", dtype="object")
+    frame = pd.DataFrame(values, index=index, columns=[f"f{i}" for i in range(20)])
+    snapshot = snapshot_of(tmp_path, frame, row_group=2000)
+    assert snapshot.file.stat().st_size > 6_000_000
+    before, most, rows = pa.total_allocated_bytes(), 0, 0
+    for chunk in snapshot.chunks(500):
+        rows += len(chunk.features)
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert rows == 40_000
+    assert most < 2_000_000
 
 
 def test_row_groups_are_small_enough_to_be_read_one_at_a_time() -> None:
