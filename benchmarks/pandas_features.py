@@ -49,7 +49,9 @@ def pandas_features(frames: Frames, as_of: pd.Timestamp) -> pd.DataFrame:
     """One row per customer known at ``as_of``, one column per feature; NaN where unknown."""
     lines = _known(frames.lines, as_of)
     bought = lines[lines["amount"] > 0]
-    columns = _orders(lines) | _different(lines, "product_id", "products") | _different(bought, "category", "categories")
+    columns = (
+        _orders(lines) | _different(lines, "product_id", "products") | _different(bought, "category", "categories")
+    )
     columns |= _days(bought)
     columns["net_spend"] = lines.groupby("customer")["amount"].sum()
     columns["days_since_first_purchase"] = bought.groupby("customer")["days_ago"].max()
@@ -67,7 +69,9 @@ def _known(lines: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     ago = (as_of - lines["event_time"]).astype("timedelta64[us]").astype("int64")
     last_day = (as_of - pd.Timedelta(microseconds=1)).normalize()
     day = lines["event_time"].to_numpy().astype("datetime64[D]")
-    return lines.assign(days_ago=ago / _DAY, day_ago=(last_day.to_datetime64().astype("datetime64[D]") - day).astype("int64"))
+    return lines.assign(
+        days_ago=ago / _DAY, day_ago=(last_day.to_datetime64().astype("datetime64[D]") - day).astype("int64")
+    )
 
 
 def _orders(lines: pd.DataFrame) -> dict[str, pd.Series]:

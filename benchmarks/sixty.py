@@ -35,7 +35,11 @@ NAMES = (
     *SO_FAR,
     *(f"{of}_{short}d_to_{long}d" for of, short, long in PACES),
 )
-ZERO = ("frequency", "net_spend", *(f"{of}_{d}d" for d in WINDOWS for of in ("orders", "spend", "products", "categories")))
+ZERO = (
+    "frequency",
+    "net_spend",
+    *(f"{of}_{d}d" for d in WINDOWS for of in ("orders", "spend", "products", "categories")),
+)
 """Those that are 0, not unknown, where a customer has no rows."""
 
 
