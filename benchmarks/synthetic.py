@@ -28,7 +28,7 @@ columns = {{ customer_id = "customer_id", created_at = "created_at" }}
 from = "transactions"
 columns = {{ {columns} }}
 """
-_COLUMNS = "customer_id transaction_id event_time ingested_at amount product_id category channel".split()
+_COLUMNS = ["customer_id", "transaction_id", "event_time", "ingested_at", "amount", "product_id", "category", "channel"]
 
 
 @dataclass(frozen=True)

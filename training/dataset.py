@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -126,7 +127,7 @@ class DatasetBuilder:
         self.profiles = profiles
         self.feature_set = features
         self.settings = settings
-        self._build = build or (lambda as_ofs: build_many(profiles, features, as_ofs))
+        self._build = build or partial(build_many, profiles, features)
         self._without_consent = profiles.without_consent()
         self._features: dict[datetime, pd.DataFrame] = {}
 

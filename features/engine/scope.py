@@ -85,7 +85,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 class ScopedTables(NamedTuple):
-    """The unbound Ibis tables that :func:`apply_scope` makes real. ``customer_id`` may be a number that stands for it."""
+    """The unbound Ibis tables that :func:`apply_scope` makes real. ``customer_id`` may be a number in its place."""
 
     lines: Rows
     activities: Rows
@@ -117,7 +117,8 @@ def scoped_tables(attributes: Mapping[str, str], *, orders: bool = False, accoun
 _IN_PARTS = (
     " UNION ALL SELECT customer_id, transaction_id, sum(amount), sum(discount), sum(CAST(quantity AS DECIMAL(18,4))), "
     "count(*), count(*) FILTER (amount < 0), count(DISTINCT product_id), count(DISTINCT category), min(weekday), "
-    "min(hour), min(days_ago), min(day_ago) FROM scoped_transactions SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM chosen_orders WHERE NOT whole) "
+    "min(hour), min(days_ago), min(day_ago) FROM scoped_transactions "
+    "SEMI JOIN (SELECT customer AS customer_id, transaction_id FROM chosen_orders WHERE NOT whole) "
     "USING (customer_id, transaction_id) GROUP BY customer_id, transaction_id"
 )
 

@@ -32,7 +32,14 @@ attributes = { age = "age" }
 
 [tables.transactions]
 from = "sales"
-columns = { customer_id = "id", transaction_id = "receipt", line_id = "line", event_time = "at", amount = "paid", category = "kind" }
+
+[tables.transactions.columns]
+customer_id = "id"
+transaction_id = "receipt"
+line_id = "line"
+event_time = "at"
+amount = "paid"
+category = "kind"
 
 [engine]
 keep_tables = KEEP

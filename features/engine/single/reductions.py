@@ -34,7 +34,7 @@ def compile_reduction(steps: Steps, metric: Op, relation: Relation, groups: Call
     # Any column tells how many rows there are.
     arg = steps.any_column(relation) if isinstance(of, ops.CountStar) else steps.rows_of(of.args[0], relation)
     where = steps.constant() if of.where is None else steps.rows_of(of.where, relation)
-    if type(metric) in (ops.ArgMax, ops.ArgMin):
+    if isinstance(of, ops.ArgMax | ops.ArgMin):
         return steps.step(_WHOLE[type(of)], arg, steps.rows_of(of.key, relation), where)
     if groups is None:
         return steps.step(_WHOLE[type(of)], arg, where)
