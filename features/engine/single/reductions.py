@@ -32,7 +32,8 @@ def compile_reduction(steps: Steps, metric: Op, relation: Relation, groups: Call
         raise NotCompiledError(type(metric).__name__)
     of: Op = metric
     # Any column tells how many rows there are.
-    arg = steps.any_column(relation) if isinstance(of, ops.CountStar) else steps.rows_of(of.args[0], relation)
+    counts_rows = isinstance(metric, ops.CountStar)
+    arg = steps.any_column(relation) if counts_rows else steps.rows_of(of.args[0], relation)
     where = steps.constant() if of.where is None else steps.rows_of(of.where, relation)
     if isinstance(of, ops.ArgMax | ops.ArgMin):
         return steps.step(_WHOLE[type(of)], arg, steps.rows_of(of.key, relation), where)
