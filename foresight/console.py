@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,6 +18,7 @@ from features.usability.report import UsabilityReport
 from training.backtest import BacktestResult
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
+_WIDE = 120  # characters that eight columns need to be read
 
 
 @contextmanager
@@ -43,17 +45,50 @@ def tables_line(report: UsabilityReport) -> str:
     )
 
 
-def findings_table(findings: Iterable[Finding]) -> Table:
+@dataclass(frozen=True)
+class FindingsTable:
+    """The usability report, as wide as the terminal is: a column for each figure, or one finding below the other."""
+
+    findings: Sequence[Finding]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _wide(self.findings) if options.max_width >= _WIDE else _narrow(self.findings)
+
+
+def findings_table(findings: Iterable[Finding]) -> FindingsTable:
     """The usability report."""
+    return FindingsTable(tuple(findings))
+
+
+def _wide(findings: Iterable[Finding]) -> Table:
     table = Table(title="Usability report", title_justify="left")
     for column in ("Code", "Step", "State", "Table", "Column", "Name and details", "Required", "Actual"):
         table.add_column(column, overflow="fold", no_wrap=column in ("Code", "Step"))
     for one in findings:
-        state = f"[{_COLOURS[one.state]}]{one.state}[/]"
         said = f"[bold]{escape(one.name)}[/]\n{escape(one.details)}"
         texts = map(escape, (one.table, one.column))
-        table.add_row(one.code, one.step, state, *texts, said, escape(one.required), escape(one.actual))
+        table.add_row(one.code, one.step, _state(one), *texts, said, escape(one.required), escape(one.actual))
     return table
+
+
+def _narrow(findings: Iterable[Finding]) -> Table:
+    table = Table(title="Usability report", title_justify="left", show_lines=True)
+    table.add_column("Code", no_wrap=True)
+    table.add_column("Finding", overflow="fold")
+    for one in findings:
+        place = f"{one.table}.{one.column}" if one.column else one.table
+        lines = [f"[bold]{escape(one.name)}[/] [dim]{escape(place)}[/]", escape(one.details)]
+        lines += [f"[dim]{word}[/] {escape(text)}" for word, text in _figures(one) if text]
+        table.add_row(f"{one.code}\n{_state(one)}\n{one.step}", "\n".join(lines))
+    return table
+
+
+def _figures(one: Finding) -> tuple[tuple[str, str], ...]:
+    return ("required", one.required), ("actual  ", one.actual)
+
+
+def _state(one: Finding) -> str:
+    return f"[{_COLOURS[one.state]}]{one.state}[/]"
 
 
 def snapshots_table(snapshots: Iterable[Snapshot], in_service: str | None) -> Table:

@@ -128,7 +128,9 @@ def test_the_page_of_a_sound_shop(sound: Path) -> None:
     assert "Nothing to report" in Reader(render_check(report, datetime(2024, 2, 6, tzinfo=UTC))).text
 
 
-ODD = RULES["U308"].finding("All of [red] it.", actual="1 <i>value", table="customers", column="[b]odd")
+ODD = RULES["U308"].finding(
+    "All of [red] it.", actual="1 <i>value", required="2 values", table="customers", column="[b]odd"
+)
 
 
 def test_the_page_escapes_what_it_shows(project: TinyProject) -> None:
@@ -138,12 +140,16 @@ def test_the_page_escapes_what_it_shows(project: TinyProject) -> None:
     assert "<i>" not in page
 
 
-def test_square_brackets_are_no_markup_of_the_terminal() -> None:
-    console = Console(width=160)
+@pytest.mark.parametrize("width", [80, 160])
+def test_square_brackets_are_no_markup_of_the_terminal(width: int) -> None:
+    console = Console(width=width)
     with console.capture() as shown:
         console.print(findings_table([ODD]))
     assert "[b]odd" in shown.get()
     assert "All of [red] it." in shown.get()
+    assert max(map(len, shown.get().splitlines())) <= width
+    for figure in ("U308", "train", "recommendation", "constant column", "2 values", "1 <i>value"):
+        assert figure in shown.get()
 
 
 def test_asking_twice_gives_the_same(sound: Path) -> None:
