@@ -49,6 +49,8 @@ def test_a_file_gives_typed_settings_with_the_documented_defaults(project: TinyP
         "memory_limit": None,
         "threads": None,
         "temp_folder": None,
+        "spark_tables": None,
+        "keep_tables": False,
     }
     assert settings.temp_folder == project.folder / ".foresight" / "tiny" / "tmp"
 

@@ -156,8 +156,8 @@ def test_every_scoped_table_has_its_twin() -> None:
 
 
 def test_duckdb_is_the_default_and_computes_what_is_in_a_request(project: TinyProject) -> None:
-    assert engine_of(project.profiles()).__name__ == "_by_duckdb"
-    assert engine_of(profiles_from_frames({}, {}, "UTC")).__name__ == "_by_duckdb"
+    assert engine_of(project.profiles()).__name__ == "by_duckdb"
+    assert engine_of(profiles_from_frames({}, {}, "UTC")).__name__ == "by_duckdb"
     assert engine_of(project.profiles('[engine]\nengine = "spark"\n' + TABLES)).__name__ == "by_spark"
 
 
