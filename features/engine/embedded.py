@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -18,7 +19,8 @@ from features.engine.scope import SCHEMA, apply_scope
 
 ROWS_AT_ONCE = 4_000_000
 """Events that one statement aggregates: bounds its memory, whatever the number of customers."""
-_BYTES_A_ROW = 500  # of memory_limit: fewer rows at once where there is less
+# Of memory_limit: less at once where there is less. A customer has some hundred aggregates at a time.
+_BYTES_A_ROW, _BYTES_A_CUSTOMER = 500, 20_000
 _UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
@@ -50,14 +52,17 @@ def customer_ranges(profiles: Profiles) -> list[range]:
     found = profiles.connection.cursor().execute(f"SELECT max(customer) + 1 FROM {SCHEMA}.customers").fetchone()
     customers = 0 if found is None or found[0] is None else int(found[0])
     rows = sum(profiles.count(table) for table in EVENTS)
-    parts = max(1, -(-rows // _rows_at_once(profiles.engine.memory_limit)))
+    parts = _parts(rows, customers, _room(profiles.engine.memory_limit))
     edges = [customers * part // parts for part in range(parts + 1)]
     return [range(start, stop) for start, stop in pairwise(edges)]
 
 
-def _rows_at_once(memory_limit: str | None) -> int:
+def _parts(rows: int, customers: int, room: float) -> int:
+    rows_at_once = min(ROWS_AT_ONCE, room / _BYTES_A_ROW)
+    return max(1, math.ceil(rows / rows_at_once), math.ceil(customers * _BYTES_A_CUSTOMER / room))
+
+
+def _room(memory_limit: str | None) -> float:
+    """The limit in bytes; without one, that of a machine of 16 GB."""
     number = None if memory_limit is None else re.match(r"([\d.]+) ?([kKMGT])", memory_limit)
-    if number is None:
-        return ROWS_AT_ONCE
-    room = float(number[1]) * _UNITS[number[2].replace("K", "k")]
-    return max(10_000, min(ROWS_AT_ONCE, int(room / _BYTES_A_ROW)))
+    return 16e9 if number is None else float(number[1]) * _UNITS[number[2].replace("K", "k")]
