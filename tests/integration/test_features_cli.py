@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from features.engine.lock import locked
 from foresight.cli import main
@@ -36,7 +37,7 @@ Run = Callable[..., Ran]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], project: TinyProject) -> Run:
     project.write("customers.csv", "id,city\nanna,Łódź [old]\nbert,\n")
     project.settings(CITY)
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("foresight.features_cli._out", Console(width=160))
 
     def running(*arguments: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["foresight", "features", *arguments, "-c", str(project.folder)])
