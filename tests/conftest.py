@@ -8,9 +8,9 @@ import pytest
 
 from tests.postgres import postgres_url
 from tests.projects import CUSTOMERS, SALES, TinyProject
-from tests.spark_engine import as_shipped, on_spark
+from tests.spark_engine import on_spark
 
-__all__ = ["as_shipped", "on_spark", "postgres_url"]  # fixtures: Spark and PostgreSQL, where they are installed
+__all__ = ["on_spark", "postgres_url"]  # fixtures: Spark and PostgreSQL, where they are installed
 
 
 @pytest.fixture

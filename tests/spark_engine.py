@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -63,11 +64,13 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnSpark]:
     context._gateway.proc.wait(60)
 
 
-@pytest.fixture
-def as_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def as_shipped() -> Generator[None]:
     """Spark as a project runs it, with generated programs and plans that adapt."""
-    for key, value in _AS_SHIPPED.items():
-        monkeypatch.setitem(spark_session.MEANING, key, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in _AS_SHIPPED.items():
+            patch.setitem(spark_session.MEANING, key, value)
+        yield
 
 
 def beside_each_other(parts: Mapping[str, Frames]) -> dict[str, pd.DataFrame]:

@@ -23,8 +23,8 @@ MEANING = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",
 }
-"""Settings of every session. Without them Spark would mean something else than DuckDB: moments are UTC, an overflow is an
-error and not a NULL, and a product of decimals keeps its scale."""
+"""Settings of every session. Without them Spark would mean something else than DuckDB: moments are UTC, an overflow is
+an error and not a NULL, and a product of decimals keeps its scale."""
 
 
 def open_session(engine: EngineSettings) -> Any:

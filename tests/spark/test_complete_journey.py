@@ -23,7 +23,6 @@ pytestmark = [
 ]
 
 
-@pytest.mark.usefixtures("as_shipped")
 def test_complete_journey_is_the_same_on_both_engines(on_spark: OnSpark) -> None:
     with load_profiles(load_settings(EXAMPLE)) as profiles:
         features = feature_set(profiles.attributes)

@@ -12,7 +12,7 @@ from features.engine.build import build_features
 from features.engine.definition import Feature
 from tests.contract.test_every_feature import HISTORY
 from tests.histories import AS_OF, ATTRIBUTES, ZONES, History, histories
-from tests.spark_engine import Frames, OnSpark, beside_each_other, different, spark_marks
+from tests.spark_engine import Frames, OnSpark, as_shipped, beside_each_other, different, spark_marks
 
 pytestmark = spark_marks
 FEATURES = feature_set(ATTRIBUTES)
@@ -46,7 +46,8 @@ def _on_both(frames: Frames, timezone: str, on_spark: OnSpark) -> tuple[pd.DataF
 
 @pytest.fixture(scope="module")
 def telling(on_spark: OnSpark) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return _on_both(HISTORY.frames(), HISTORY.timezone, on_spark)
+    with as_shipped():
+        return _on_both(HISTORY.frames(), HISTORY.timezone, on_spark)
 
 
 @every_feature
