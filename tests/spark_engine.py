@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from features.contract.profiles import Profiles
+from features.engine import spark_session
 from features.engine.spark_session import open_session
 from kernel.errors import UsageError
 from kernel.settings import EngineSettings
@@ -26,8 +28,18 @@ _IDS = ("customer_id", "account_id", "subscription_id")
 spark_marks = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 ENGINES = ("duckdb", pytest.param("spark", marks=spark_marks))
 
-# A short life is spent in the compiler of the JVM: the quick one is enough for small tables.
-_QUICK_START = '--driver-java-options "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" pyspark-shell'
+# On tables of a few rows Spark spends its time on writing programs, compiling them and planning anew after each step.
+_AS_SHIPPED = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+}
+_QUICK = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +47,8 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnSpark]:
     """Turns profiles into the same profiles, whose features Spark computes."""
     if find_spec("pyspark") is None:
         pytest.skip("pyspark is not installed: make test-spark brings it")
-    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", _QUICK_START)
+    options = " ".join(f'--conf "{key}={value}"' for key, value in _QUICK.items())
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"{options} pyspark-shell")
     folder = tmp_path_factory.mktemp("spark")
     engine = EngineSettings(engine="spark", temp_folder=str(folder / "tmp"), spark_tables=str(folder / "tables"))
     try:
@@ -49,6 +62,15 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnSpark]:
     context._gateway.shutdown()
     context._gateway.proc.stdin.close()
     context._gateway.proc.wait(60)
+
+
+@contextmanager
+def as_shipped() -> Generator[None]:
+    """Spark as a project runs it, with generated programs and plans that adapt."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in _AS_SHIPPED.items():
+            patch.setitem(spark_session.MEANING, key, value)
+        yield
 
 
 def beside_each_other(parts: Mapping[str, Frames]) -> dict[str, pd.DataFrame]:

@@ -18,13 +18,13 @@ from kernel.settings import EngineSettings
 
 _WHERE = 'engine.engine = "spark"'
 _OLDEST_JAVA = 17
-# Where Spark would otherwise mean something else than DuckDB: moments are UTC, an overflow is an error and not a NULL,
-# and a product of decimals keeps its scale.
-_MEANING = {
+MEANING = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",
 }
+"""Settings of every session. Without them Spark would mean something else than DuckDB: moments are UTC, an overflow is
+an error and not a NULL, and a product of decimals keeps its scale."""
 
 
 def open_session(engine: EngineSettings) -> Any:
@@ -53,7 +53,7 @@ def open_session(engine: EngineSettings) -> Any:
                 fix="Write local[2], or the URL of a cluster that answers; Spark's own log says more.",
             ) from error
     session = running.newSession()
-    for key, value in _MEANING.items():
+    for key, value in MEANING.items():
         session.conf.set(key, value)
     return session
 

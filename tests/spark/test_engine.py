@@ -117,7 +117,7 @@ def test_several_moments_in_one_go(on_spark: OnSpark) -> None:
 
 
 def test_batches_have_the_same_types_on_both_engines(on_spark: OnSpark) -> None:
-    features = feature_set({"city": "string"})
+    features = FeatureSet([*SMALL, feature_set({"city": "string"}).named("city")])
     profiles = _profiles()
     (_, found), (_, wanted) = (
         next(iter(feature_batches(side, features, [AS_OF]))) for side in (on_spark(profiles), profiles)
