@@ -69,6 +69,10 @@ class Profiles:
         """Number of rows of a semantic table."""
         return int(self._value(f"SELECT count(*) FROM {quoted(table)}"))
 
+    def end(self, table: str) -> int:
+        """The row number (``rowid``) behind the last row; rows that are added later have it or a higher one."""
+        return int(self._value(f"SELECT coalesce(max(rowid) + 1, 0) FROM {quoted(table)}"))
+
     def span(self, known_at: datetime | None = None) -> tuple[datetime, datetime]:
         """First and last ``event_time`` (UTC, naive) of the transactions, or of those known at a moment.
 
@@ -101,7 +105,7 @@ class Profiles:
         cursor = self.connection.cursor()
         if not table.timed:
             return self._value(f"SELECT {_HASHES} FROM {name} t {_known(table)}", known_at)
-        rows = self.count(name)
+        rows = self.end(name)
         cursor.execute(_REMEMBERED)
         before = cursor.execute(
             "SELECT known_at, rows, hashes FROM fingerprints WHERE name = $name AND known_at <= $known_at "

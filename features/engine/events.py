@@ -29,12 +29,16 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class _State(NamedTuple):
-    """What was prepared: rows of each table of the contract, the version of its customers, the next free number."""
+    """What was prepared: rows of each table of the contract and the row numbers behind the last of them, the version of
+    its customers, the next free number of a customer."""
 
     customers: int
     transactions: int
     activities: int
     subscriptions: int
+    transactions_end: int
+    activities_end: int
+    subscriptions_end: int
     version: int
     next_customer: int
 
@@ -45,7 +49,9 @@ def prepare(profiles: Profiles) -> None:
         cursor = profiles.connection.cursor()
         state = _state(cursor)
         counts = {table: profiles.count(table) for table in ("customers", *EVENTS)}
-        wanted = _State(**counts, version=profiles.version, next_customer=0 if state is None else state.next_customer)
+        ends = {f"{table}_end": profiles.end(table) for table in EVENTS}
+        next_customer = 0 if state is None else state.next_customer
+        wanted = _State(**counts, **ends, version=profiles.version, next_customer=next_customer)
         if state == wanted:
             return
         # All or nothing: an interruption leaves what was there.
@@ -143,7 +149,7 @@ def _add(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, state: _State) -
     for table in EVENTS:
         rows = _rows(cursor, table, profiles.timezone)
         # A customer who is new here may have had rows before.
-        new = f"(t.rowid >= {getattr(state, table)} OR customer >= {state.next_customer})"
+        new = f"(t.rowid >= {getattr(state, f'{table}_end')} OR customer >= {state.next_customer})"
         cursor.execute(f"INSERT INTO {SCHEMA}.{table} {rows} WHERE {new} ORDER BY customer")
 
 
@@ -200,7 +206,7 @@ def _new_words(cursor: duckdb.DuckDBPyConnection, state: _State) -> bool:
     return any(
         _number(
             cursor,
-            f"SELECT count(*) FROM {table} WHERE rowid >= {getattr(state, table)} AND {column} IS NOT NULL "
+            f"SELECT count(*) FROM {table} WHERE rowid >= {getattr(state, f'{table}_end')} AND {column} IS NOT NULL "
             f"AND TRY_CAST({column} AS {_kind(table, column)}) IS NULL",
         )
         for table in EVENTS

@@ -211,3 +211,20 @@ def test_a_snapshot_is_computed_from_the_one_before(
     with shop.load(keep=False) as anew:
         assert found.manifest.fingerprint == anew.fingerprint(second)
         assert bits(found.features) == bits(build_features(anew, features, second))
+
+
+def test_rows_that_were_left_out_shift_nothing(shop: Shop, tmp_path: Path) -> None:
+    """Rows without a required value are deleted while the tables are read: row numbers then have gaps."""
+    nameless = [("", f"x{i}", 1.0, "tea") for i in range(5)]
+    shop.day(1, [*nameless, ("anna", "r1", 12.5, "tea"), ("bert", "r2", 7.0, "rice")])
+    store = SnapshotStore(tmp_path / "state")
+    first, second = datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 1, 4, tzinfo=UTC)
+    with shop.load() as profiles:
+        features = feature_set(profiles.attributes)
+        store.build(profiles, features, first, write=store.writer())
+    shop.day(3, [*nameless, ("bert", "r4", 9.0, "soap"), ("anna", "r5", 2.0, "tea")])
+    with shop.load() as grown, shop.load(keep=False) as anew:
+        assert grown.fingerprint(second) == anew.fingerprint(second)
+        wanted = bits(build_features(anew, features, second))
+        assert bits(build_features(grown, features, second)) == wanted
+        assert bits(store.build(grown, features, second, write=store.writer()).features) == wanted
