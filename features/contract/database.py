@@ -13,13 +13,23 @@ from typing import IO
 
 import duckdb
 
-from features.contract.tables import TABLES
 from kernel.errors import UsageError
 from kernel.settings import Settings
 
 _PREFIX, _LOCK = "duckdb-", "lock"
 _MOST_IDLE = 8
 _IDLE: list[tuple[int, duckdb.DuckDBPyConnection]] = []  # process and database; append and pop are atomic
+
+
+# Whatever was made, by the contract or on top of it: nothing of one request may reach another.
+_EVERYTHING = (
+    "SELECT 'DROP SCHEMA ' || schema_name || ' CASCADE' FROM duckdb_schemas() "
+    "WHERE NOT internal AND schema_name <> 'main' AND database_name = current_database() "
+    "UNION ALL SELECT 'DROP TABLE ' || table_name || ' CASCADE' FROM duckdb_tables() "
+    "WHERE schema_name = 'main' AND NOT temporary AND database_name = current_database() "
+    "UNION ALL SELECT 'DROP TYPE ' || type_name FROM duckdb_types() "
+    "WHERE NOT internal AND schema_name = 'main' AND database_name = current_database()"
+)
 
 
 class Scratch:
@@ -100,8 +110,8 @@ class RequestDatabase:
             return
         self.connection.close()
         with contextlib.suppress(duckdb.Error):  # then it is not used again
-            for table in TABLES:
-                base.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in base.execute(_EVERYTHING).fetchall():
+                base.execute(statement[0])
             if len(_IDLE) < _MOST_IDLE:
                 _IDLE.append((os.getpid(), base))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -156,3 +157,14 @@ def test_a_table_larger_than_memory_gives_the_same_numbers(project: TinyProject)
 
 def _bytes_in_memory(profiles: Profiles) -> int:
     return rows(profiles, "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'")[0][0]
+
+
+def test_a_lent_database_is_empty_again_whatever_was_made_in_it() -> None:
+    """Features prepare tables of their own: equal counts of rows must not bring back those of another request."""
+    found: list[float] = []
+    for amount in (1.0, 2.0):
+        line = {"customer_id": "anna", "transaction_id": "r", "event_time": AS_OF - timedelta(days=1), "amount": amount}
+        frames = {"customers": pd.DataFrame({"customer_id": ["anna"]}), "transactions": pd.DataFrame([line])}
+        with profiles_from_frames(frames, {}, "UTC") as profiles:
+            found.append(build_features(profiles, feature_set({}), AS_OF).at["anna", "net_spend"])
+    assert found == [1.0, 2.0]
