@@ -1,7 +1,11 @@
-"""``python -m benchmarks [QUESTION ...]``: see QUESTIONS; all of them write ``benchmarks/results.md``."""
+"""``python -m benchmarks [QUESTION ...]``: see QUESTIONS; all of them write ``benchmarks/results.md``.
+
+``--customers``, ``--rows`` and ``--repetitions`` make "features" smaller or longer; then nothing is written.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -19,8 +23,15 @@ QUESTIONS = ("features", "training", "scoring", "online", "http")
 RESULTS, REMARKS = Path(__file__).with_name("results.md"), Path(__file__).with_name("remarks.md")
 
 
-def main(chosen: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Answer the chosen questions, or all; 2 where there is no such question."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
+    parser.add_argument("--customers", type=int, help="customers of the made-up tables")
+    parser.add_argument("--rows", type=int, help="rows of their transactions")
+    parser.add_argument("--repetitions", type=int, help="of each timing of features")
+    options = parser.parse_args(arguments)
+    chosen: list[str] = options.questions
     console = Console()
     unknown = [name for name in chosen if name not in QUESTIONS]
     if unknown:
@@ -30,12 +41,15 @@ def main(chosen: list[str]) -> int:
     from benchmarks.data import Bench
     from benchmarks.measure import Figure
     from benchmarks.report import machine, markdown, print_table
+    from benchmarks.synthetic import Size
 
     modules = {"features": features, "training": training, "scoring": scoring, "online": online, "http": http}
     facts = machine(os.getloadavg()[0])
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="foresight-bench-") as folder:
-        bench = Bench(Path(folder))
+        given = {name: getattr(options, name) for name in ("customers", "rows", "repetitions")}
+        given = {name: value for name, value in given.items() if value is not None}
+        bench = Bench(Path(folder), Size(**given))
         for name in chosen or QUESTIONS:
             with console.status(name):
                 for figure in modules[name].figures(bench):
@@ -44,7 +58,7 @@ def main(chosen: list[str]) -> int:
     print_table(found, console)
     when = datetime.now(UTC)
     console.print(f"{when:%Y-%m-%d}: {facts}")
-    if not chosen:
+    if not chosen and not given:
         RESULTS.write_text(markdown(found, when, facts, REMARKS.read_text(encoding="utf-8")), encoding="utf-8")
         console.print(f"written: {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
     return 0

@@ -1,24 +1,25 @@
-"""The data that is measured on: Complete Journey as it is, and the same households several times under new ids."""
+"""The data that is measured on: Complete Journey as it is, or the same households several times under new ids."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.synthetic import Size
 from features.contract.profiles import Profiles, load_profiles
 from features.contract.tables import TABLES
 from foresight.project import Project
 from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import parse_as_of
 from kernel.model_registry import CHAMPION, TrainingData, TrainingRun
-from kernel.settings import Settings, load_settings
+from kernel.settings import Settings
 from kernel.value_predictor import ValuePredictor
 from serving.runtime import Runtime
 from training.dataset import TrainingSet
@@ -46,10 +47,12 @@ class Bench:
     """What the questions share: a temporary folder, and what is dear to make, made once.
 
     Attributes:
-        folder: for models, snapshots and replicas; nothing of the user's project is touched.
+        folder: for models, snapshots and made-up tables; nothing of the user's project is touched.
+        size: of the made-up tables.
     """
 
     folder: Path
+    size: Size = field(default_factory=Size)
 
     @cached_property
     def project(self) -> Project:
@@ -91,14 +94,6 @@ class Bench:
             run = TrainingRun(name, kind, owner, Path(folder), {}, {}, data, example)
             version = project.registry.log_and_register(run)
         project.registry.set_alias(name, CHAMPION, version.version)
-
-    def replica(self, copies: int) -> Settings:
-        """A project whose tables are Complete Journey ``copies`` times, customers and orders renamed."""
-        place = self.folder / f"replica-{copies}"
-        if not place.exists():
-            place.mkdir()
-            write_replica(self.project.profiles, copies, place)
-        return load_settings(place)
 
 
 def write_replica(profiles: Profiles, copies: int, folder: Path) -> None:

@@ -1,85 +1,93 @@
-"""How fast are features? All 88 of Complete Journey, against the same 88 in hand-written pandas."""
+"""How fast are features? 60 of a million customers, against the same 60 in hand-written pandas and hand-written SQL."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from benchmarks.data import AS_OF, Bench, loaded, naive
-from benchmarks.measure import Figure, medians, own_peak_megabytes, peak_megabytes
+from benchmarks import memory, moments, one_profile
+from benchmarks.data import Bench, naive
+from benchmarks.measure import Figure, medians, seconds
 from benchmarks.pandas_features import pandas_features, read_frames, with_codes
-from features.contract.profiles import Profiles
-from features.definitions import feature_set
-from features.engine.build import build_features
+from benchmarks.sixty import AS_OF, NAMES, check_equal, sixty
+from benchmarks.sql_features import sql_features
+from benchmarks.synthetic import Size, write_project
+from features.contract.profiles import Profiles, load_profiles
+from features.definitions import project_features
+from features.engine.definition import FeatureSet
+from features.engine.embedded import by_duckdb
+from features.engine.events import forget
 from kernel.settings import load_settings
 
-TOLERANCE = 1e-9
+_SHARES = (0.25, 0.5)
 
 
-def figures(bench: Bench, *, copies: tuple[int, ...] = (1, 4), repetitions: int = 3) -> Iterator[Figure]:
-    """Seconds and peak memory at each size."""
-    for times in copies:
-        folder = bench.replica(times).file.parent
-        yield from _seconds(folder, times, repetitions)
-        ours, baseline = (peak_megabytes("benchmarks.features", kind, str(folder)) for kind in ("ours", "pandas"))
-        yield Figure(
-            "features",
-            f"peak memory of the whole process, {_size(times)}",
-            "pandas",
-            ours,
-            baseline,
-            "MB",
-            note="each reads the same Parquet files",
-        )
+def figures(bench: Bench) -> Iterator[Figure]:
+    """Seconds and peak memory at the full size, the growth with rows, many moments, one more day, one profile."""
+    size = bench.size
+    folder = write_project(bench.folder / "whole", size)
+    with load_profiles(load_settings(folder)) as profiles:
+        whole = yield from _seconds(profiles, folder, size)
+        yield from moments.cutoffs(profiles, size)
+    yield from moments.one_more_day(bench.folder, size)
+    yield from _growth(bench.folder, size, whole)
+    yield from memory.figures(folder, size)
+    yield from one_profile.figures()
 
 
-def _seconds(folder: Path, times: int, repetitions: int) -> Iterator[Figure]:
-    frames, moment = read_frames(folder), naive(AS_OF)
+def cold(profiles: Profiles, features: FeatureSet) -> pa.Table:
+    """The features from the contract's loaded tables: nothing is prepared."""
+    forget(profiles)
+    return pa.concat_tables([table for _, table in by_duckdb(profiles, features, [AS_OF])])
+
+
+def _seconds(profiles: Profiles, folder: Path, size: Size) -> Iterator[Figure]:
+    # Returns the median seconds of ours.
+    features, moment = sixty(), naive(AS_OF)
+    frames = read_frames(folder)
     coded = with_codes(frames)
-    with loaded(load_settings(folder)) as profiles:
-        runs = [lambda: _ours(profiles), lambda: pandas_features(coded, moment), lambda: with_codes(frames)]
-        check_equal(_ours(profiles), pandas_features(coded, moment))
-        ours, codes, coding = medians(runs, repetitions)
-    text = coding + codes
-    what, checked = f"88 features, {_size(times)}", "all 88 columns equal within 1e-9"
-    yield Figure("features", what, "pandas from the same text ids", ours, text, "s", note=checked)
-    yield Figure("features", what, "pandas, ids already integer codes", ours, codes, "s", note=checked)
+    ours = as_frame(cold(profiles, features))
+    check_equal(ours, as_frame(sql_features(profiles.connection, AS_OF)), "the hand-written SQL")
+    check_equal(ours, pandas_features(coded, moment), "pandas")
+    del ours
+    runs = [
+        lambda: cold(profiles, features),
+        lambda: sql_features(profiles.connection, AS_OF),
+        lambda: pandas_features(coded, moment),
+        lambda: with_codes(frames),
+    ]
+    mine, sql, codes, coding = medians(runs, size.repetitions)
+    what, note = f"{len(NAMES)} features, {size}", "from loaded tables, nothing prepared; values equal within 1e-9"
+    yield Figure("features", what, "pandas from the same text ids", mine, coding + codes, "s", note=note)
+    yield Figure("features", what, "pandas, ids already integer codes", mine, codes, "s", note=note)
+    yield Figure("features", what, "hand-written DuckDB SQL", mine, sql, "s", note=note)
+    everything = project_features(load_settings(folder), profiles.attributes, profiles.mapped)
+    more = seconds(lambda: cold(profiles, everything))
+    what = f"all {len(everything)} features of these tables, {size}"
+    yield Figure("features", what, f"{len(NAMES)} of them, ours", more, mine, "s", note="how much more of them costs")
+    return mine
 
 
-def _ours(profiles: Profiles) -> pd.DataFrame:
-    return build_features(profiles, feature_set(profiles.attributes), AS_OF)
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """The table by customer_id."""
+    return table.to_pandas().set_index("customer_id")
 
 
-def _size(times: int) -> str:
-    return f"{2469 * times:,} households" + (f" (the data {times} times, new ids)" if times > 1 else "")
-
-
-def check_equal(ours: pd.DataFrame, baseline: pd.DataFrame) -> None:
-    """Raise AssertionError unless both have the same rows, columns and values within TOLERANCE."""
-    assert set(ours) == set(baseline), set(ours) ^ set(baseline)
-    assert list(ours.index) == list(baseline.index)
-    for name in ours:
-        mine, theirs = ours[name], baseline[name]
-        if mine.dtype == object:
-            same = (mine.fillna("") == theirs.astype(object).fillna("")).all()
-        else:
-            numbers = (part.to_numpy(dtype="float64", na_value=np.nan) for part in (mine, theirs))
-            same = np.allclose(*numbers, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
-        assert same, f"'{name}' differs between pandas and ours"
-
-
-def _child(kind: str, folder: Path) -> None:
-    if kind == "ours":
-        with loaded(load_settings(folder)) as profiles:
-            _ours(profiles)
-    else:
-        pandas_features(with_codes(read_frames(folder)), naive(AS_OF))
-    print(own_peak_megabytes())
-
-
-if __name__ == "__main__":
-    _child(sys.argv[1], Path(sys.argv[2]))
+def _growth(parent: Path, size: Size, whole: float) -> Iterator[Figure]:
+    features = sixty()
+    found: list[tuple[Size, float]] = []
+    for share in _SHARES:
+        part = size.part(share)
+        with load_profiles(load_settings(write_project(parent / f"part-{share}", part))) as profiles:
+            cold(profiles, features)  # the first compiles
+            found.append((part, medians([lambda: cold(profiles, features)], size.repetitions)[0]))
+    found.append((size, whole))
+    smallest, first = found[0]
+    base = 1e6 * first / smallest.rows
+    for part, taken in found[1:]:
+        rate = 1e6 * taken / part.rows
+        what = f"{len(NAMES)} features, {part}: for a million rows"
+        yield Figure("features", what, str(smallest), rate, base, "s", note="a ratio of 1: cost grows with the rows")

@@ -42,13 +42,18 @@ class Figure:
 
 def medians(runs: Sequence[Callable[[], Any]], repetitions: int) -> list[float]:
     """Median seconds of each run; they take turns, so that a slow moment meets all of them."""
-    seconds: list[list[float]] = [[] for _ in runs]
+    found: list[list[float]] = [[] for _ in runs]
     for _ in range(repetitions):
-        for run, taken in zip(runs, seconds, strict=True):
-            begin = time.perf_counter()
-            run()
-            taken.append(time.perf_counter() - begin)
-    return [statistics.median(taken) for taken in seconds]
+        for run, taken in zip(runs, found, strict=True):
+            taken.append(seconds(run))
+    return [statistics.median(taken) for taken in found]
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Seconds that it takes, once."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
 
 
 def percentile(values: Sequence[float], share: float) -> float:

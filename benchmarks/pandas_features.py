@@ -90,7 +90,8 @@ def _orders(lines: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _different(lines: pd.DataFrame, column: str, many: str) -> dict[str, pd.Series]:
-    newest = lines.loc[lines[column] >= 0, ["customer", column, "days_ago"]]
+    known = (lines[column] >= 0) & (lines["days_ago"] <= max(WINDOWS))
+    newest = lines.loc[known, ["customer", column, "days_ago"]]
     key = newest["customer"] * (newest[column].max() + 1) + newest[column]  # one number is found faster than two
     newest = newest[~key.duplicated()]
     columns: dict[str, pd.Series] = {}

@@ -1,7 +1,7 @@
 """A baseline: the 60 features as an expert would write them for DuckDB, by hand, over the contract's loaded tables.
 
-Every window is a FILTER of one GROUP BY; different products and categories are counted from the newest row of each.
-Two ways, of which the faster is the baseline: over text ids in one statement, or over numbers in a table made first.
+Customers and orders become numbers in a table made first, a quarter faster than one statement over their text. Every
+window is a FILTER of one GROUP BY; different products and categories are counted from the newest row of each.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ import pyarrow as pa
 from benchmarks.sixty import NAMES, PACES, WINDOWS, ZERO
 from features.engine.scope import literal
 
+_NUMBERS = """
+    CREATE OR REPLACE TEMP TABLE numbers AS
+    SELECT CAST(row_number() OVER () AS INTEGER) AS customer, customer_id, created_at FROM customers
+"""
 _KNOWN = """
-    SELECT {ids}, amount, product_id, category,
+    CREATE OR REPLACE TEMP TABLE known AS
+    SELECT customer, hash(transaction_id) AS transaction_id, amount, product_id, category,
         (epoch_us({moment}) - epoch_us(event_time)) / 86400000000.0 AS days_ago,
         date_diff('day', event_time, {moment} - INTERVAL 1 MICROSECOND) AS day_ago
-    FROM {source} WHERE event_time < {moment} AND ingested_at <= {moment}
+    FROM transactions JOIN numbers USING (customer_id) WHERE event_time < {moment} AND ingested_at <= {moment}
 """
-_TEXT = ("customer_id AS customer, transaction_id", "transactions")
-_NUMBERS = (
-    "customer, hash(transaction_id) AS transaction_id",
-    "transactions JOIN numbers USING (customer_id)",
-)
 _FEATURES = """
-    orders AS (
+    WITH orders AS (
         SELECT customer, transaction_id, sum(amount) AS amount, min(days_ago) AS days_ago FROM known GROUP BY ALL
     ), by_order AS (
         SELECT customer, {orders} FROM orders GROUP BY customer
     ), by_product AS (
         SELECT customer, {products} FROM (
-            SELECT customer, product_id, min(days_ago) AS days_ago FROM known WHERE product_id IS NOT NULL GROUP BY ALL
+            SELECT customer, product_id, min(days_ago) AS days_ago FROM known
+            WHERE product_id IS NOT NULL AND days_ago <= {longest} GROUP BY ALL
         ) GROUP BY customer
     ), by_category AS (
         SELECT customer, {categories} FROM (
             SELECT customer, category, min(days_ago) AS days_ago FROM known
-            WHERE category IS NOT NULL AND amount > 0 GROUP BY ALL
+            WHERE category IS NOT NULL AND amount > 0 AND days_ago <= {longest} GROUP BY ALL
         ) GROUP BY customer
     ), by_line AS (
         SELECT customer, sum(amount) AS net_spend, max(days_ago) FILTER (amount > 0) AS days_since_first_purchase
@@ -56,7 +57,7 @@ _FEATURES = """
     ), wide AS (
         SELECT *, std_gap_days / nullif(mean_gap_days, 0) AS gap_variation,
             days_since_last_purchase / nullif(mean_gap_days, 0) AS overdue_ratio
-        FROM {customers} LEFT JOIN by_order USING (customer) LEFT JOIN by_product USING (customer)
+        FROM numbers LEFT JOIN by_order USING (customer) LEFT JOIN by_product USING (customer)
         LEFT JOIN by_category USING (customer) LEFT JOIN by_line USING (customer) LEFT JOIN by_day USING (customer)
         WHERE created_at IS NULL OR created_at < {moment}
     ), filled AS (
@@ -69,18 +70,11 @@ _FEATURES = """
 """
 
 
-def sql_features(connection: duckdb.DuckDBPyConnection, as_of: datetime, *, numbers: bool) -> pa.Table:
+def sql_features(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     """One row per customer known at ``as_of``, in no order: customer_id and one DOUBLE per feature."""
     cursor, moment = connection.cursor(), literal(as_of)
-    ids, source = _NUMBERS if numbers else _TEXT
-    known = _KNOWN.format(ids=ids, source=source, moment=moment)
-    customers = "numbers" if numbers else "(SELECT *, customer_id AS customer FROM customers)"
-    if numbers:
-        cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE numbers AS SELECT CAST(row_number() OVER () AS INTEGER) AS customer, "
-            "customer_id, created_at FROM customers"
-        )
-        cursor.execute(f"CREATE OR REPLACE TEMP TABLE known AS {known}")
+    cursor.execute(_NUMBERS)
+    cursor.execute(_KNOWN.format(moment=moment))
     features = _FEATURES.format(
         orders=_each_window(
             "count(*) FILTER (days_ago <= {days} AND amount > 0) AS orders_{days}d",
@@ -90,8 +84,8 @@ def sql_features(connection: duckdb.DuckDBPyConnection, as_of: datetime, *, numb
         ),
         products=_each_window("count(*) FILTER (days_ago <= {days}) AS products_{days}d"),
         categories=_each_window("count(*) FILTER (days_ago <= {days}) AS categories_{days}d"),
-        customers=customers,
         moment=moment,
+        longest=max(WINDOWS),
         filled=", ".join(f"CAST(coalesce({name}, 0) AS DOUBLE) AS {name}" for name in ZERO),
         paces=", ".join(
             f"({of}_{short}d / {short}) / nullif({of}_{long}d / {long}, 0) AS {of}_{short}d_to_{long}d"
@@ -99,7 +93,7 @@ def sql_features(connection: duckdb.DuckDBPyConnection, as_of: datetime, *, numb
         ),
         names=", ".join(f"CAST({name} AS DOUBLE) AS {name}" for name in NAMES),
     )
-    return cursor.execute(f"WITH {'' if numbers else f'known AS ({known}), '}{features}").to_arrow_table()
+    return cursor.execute(features).to_arrow_table()
 
 
 def _each_window(*aggregates: str) -> str:

@@ -6,10 +6,14 @@ of orders a customer has is skewed as in real shops. The same numbers come out o
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
+
+from features.engine.scope import literal
 
 SECONDS = 730 * 86_400  # 2022 and 2023
 _TOML = """
@@ -20,7 +24,7 @@ currency = "EUR"
 {engine}
 [sources]
 customers = "customers.parquet"
-transactions = "transactions.parquet"
+transactions = "{transactions}"
 [tables.customers]
 from = "customers"
 columns = {{ customer_id = "customer_id", created_at = "created_at" }}
@@ -74,11 +78,27 @@ def write_project(folder: Path, size: Size) -> Path:
     return folder
 
 
-def write_settings(folder: Path, engine: str = "") -> None:
+def write_days(folder: Path, whole: Path, until: datetime) -> None:
+    """Write the same project as it was ``until`` a moment, with kept tables; the rows since lie in ``new.parquet``."""
+    (folder / "transactions").mkdir(parents=True)
+    shutil.copy(whole / "customers.parquet", folder)
+    source = f"FROM '{whole / 'transactions.parquet'}' WHERE ingested_at"
+    with duckdb.connect() as connection:
+        for file, since in (("transactions/0", "<="), ("new", ">")):
+            connection.execute(
+                f"COPY (SELECT * {source} {since} {literal(until)}) TO '{folder / file}.parquet' (FORMAT parquet)"
+            )
+    write_settings(folder, "keep_tables = true", transactions="transactions/*.parquet")
+
+
+def write_settings(folder: Path, engine: str = "", *, transactions: str = "transactions.parquet") -> None:
     """Write ``foresight.toml``.
 
     Args:
+        folder: of the project.
         engine: lines of its section ``[engine]``.
+        transactions: the file, or the files.
     """
     columns = ", ".join(f'{name} = "{name}"' for name in _COLUMNS)
-    (folder / "foresight.toml").write_text(_TOML.format(engine=engine, columns=columns), encoding="utf-8")
+    text = _TOML.format(engine=engine, transactions=transactions, columns=columns)
+    (folder / "foresight.toml").write_text(text, encoding="utf-8")

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import scoring
-from benchmarks.data import AS_OF, EXAMPLE, loaded, naive, repeated, write_replica
-from benchmarks.features import check_equal
+from benchmarks import features as speed
+from benchmarks import moments, one_profile, scoring
+from benchmarks.data import AS_OF, EXAMPLE, Bench, loaded, naive, repeated, write_replica
 from benchmarks.measure import Figure, percentile
 from benchmarks.pandas_features import pandas_features, read_frames, with_codes
+from benchmarks.sixty import NAMES, check_equal, sixty
+from benchmarks.sql_features import sql_features
+from benchmarks.synthetic import Size, write_project
 from features.contract.profiles import Profiles
 from features.definitions import feature_set
-from features.engine.build import build_features
+from features.engine.build import build_features, write_features
 from features.engine.store import SnapshotStore
 from kernel.settings import load_settings
 from serving.runtime import Runtime, open_runtime_on
@@ -73,14 +79,21 @@ def runtime(folder: Path, profiles: Profiles, tmp_path_factory: pytest.TempPathF
     return open_runtime_on(settings, scorer, snapshot)
 
 
-def test_pandas_computes_the_same_features(folder: Path, profiles: Profiles) -> None:
-    ours = build_features(profiles, feature_set(profiles.attributes), AS_OF)
-    baseline = pandas_features(with_codes(read_frames(folder)), naive(AS_OF))
-    assert ours.shape == (2 * HOUSEHOLDS, 88)
-    check_equal(ours, baseline)
-    changed = baseline.assign(spend_30d=baseline["spend_30d"] + 1e-6)
-    with pytest.raises(AssertionError, match="'spend_30d' differs"):
-        check_equal(ours, changed)
+def test_hand_written_pandas_and_sql_compute_the_same_features(folder: Path, profiles: Profiles) -> None:
+    ours = build_features(profiles, sixty(), AS_OF)
+    assert ours.shape == (2 * HOUSEHOLDS, 60)
+    # Each of them says something about these households.
+    assert (ours.nunique() > 4).all()
+    assert set(ours) == set(NAMES)
+    pandas = pandas_features(with_codes(read_frames(folder)), naive(AS_OF))
+    sql = speed.as_frame(sql_features(profiles.connection, AS_OF))
+    for baseline, name in ((pandas, "pandas"), (sql, "SQL")):
+        check_equal(ours, baseline, name)
+        for column in ("spend_30d", "std_gap_days", "categories_365d"):
+            with pytest.raises(AssertionError, match=f"'{column}' differs between {name} and ours"):
+                check_equal(ours, baseline.assign(**{column: baseline[column] + 1e-6}), name)
+    with pytest.raises(AssertionError, match="other customers"):
+        check_equal(ours, pandas.iloc[1:])
 
 
 def test_a_copy_of_a_household_has_its_features(profiles: Profiles) -> None:
@@ -114,3 +127,41 @@ def test_a_ratio_above_one_is_better() -> None:
 def test_percentile_is_a_measured_value() -> None:
     assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 2.0
     assert percentile([4.0, 1.0, 3.0, 2.0], 0.99) == 4.0
+
+
+def test_one_more_day_is_compared_to_the_bit(profiles: Profiles, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
+    write_features(profiles, sixty(), AS_OF, one)
+    write_features(profiles, sixty(), AS_OF, other)
+    moments.check_same(one, other)
+    write_features(profiles, sixty(), AS_OF - timedelta(days=1), other)
+    with pytest.raises(AssertionError, match="differs from the full build"):
+        moments.check_same(one, other)
+
+
+def test_zero_and_minus_zero_are_not_the_same_bits(tmp_path: Path) -> None:
+    for name, value in (("one", 0.0), ("other", -0.0), ("unknown", None)):
+        pq.write_table(pa.table({"spend": pa.array([value], pa.float64())}), tmp_path / f"{name}.parquet")
+    for name in ("other", "unknown"):
+        with pytest.raises(AssertionError):
+            moments.check_same(tmp_path / "one.parquet", tmp_path / f"{name}.parquet")
+
+
+def test_every_figure_about_features_at_a_small_size(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Size(customers=400, rows=8000))
+    folder = write_project(tmp_path / "whole", bench.size)
+    with loaded(load_settings(folder)) as made:
+        assert (made.count("customers"), made.count("transactions")) == (400, 8000)
+        assert {finding.code for finding in made.findings} == {"P201", "P205"}
+        found = [*moments.cutoffs(made, bench.size)]
+    found += [*moments.one_more_day(tmp_path, bench.size)]
+    found += [*one_profile.figures(profiles=4, against=2)]
+    assert len(found) == 7
+    assert all(figure.ours > 0 and figure.baseline > 0 for figure in found)
+
+
+def test_a_profile_that_differs_is_noticed() -> None:
+    row = pd.DataFrame({"spend": [1.0], "orders": [None]}, index=["c"]).astype("float64")
+    one_profile.check_equal(row, row.copy())
+    with pytest.raises(AssertionError, match=r"\['orders'\] differ"):
+        one_profile.check_equal(row, row.assign(orders=0.0))
