@@ -13,7 +13,6 @@ from typing import IO
 
 import duckdb
 
-from features.contract.tables import TABLES
 from kernel.errors import UsageError
 from kernel.settings import Settings
 
@@ -100,10 +99,20 @@ class RequestDatabase:
             return
         self.connection.close()
         with contextlib.suppress(duckdb.Error):  # then it is not used again
-            for table in TABLES:
-                base.execute(f"DROP TABLE IF EXISTS {table}")
+            _empty(base)
             if len(_IDLE) < _MOST_IDLE:
                 _IDLE.append((os.getpid(), base))
+
+
+def _empty(connection: duckdb.DuckDBPyConnection) -> None:
+    # Whatever others have made of the rows goes as well: the next history must find nothing of this one.
+    for kind, made in (
+        ("SCHEMA", "SELECT DISTINCT schema_name FROM duckdb_schemas() WHERE NOT internal"),
+        ("TABLE", "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"),
+        ("TYPE", "SELECT DISTINCT type_name FROM duckdb_types() WHERE NOT internal"),
+    ):
+        names = connection.execute(made).fetchall()
+        connection.execute("".join(f'DROP {kind} "{name}" CASCADE;' for (name,) in names) or "SELECT 1")
 
 
 def _idle_database() -> duckdb.DuckDBPyConnection:
