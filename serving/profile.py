@@ -80,7 +80,8 @@ def _frames(profile: ProfileInput) -> dict[str, pd.DataFrame]:
         frame["customer_id"] = customer.customer_id
         for column in ("created_at", "event_time", "ingested_at"):
             if column in frame:
-                frame[column] = pd.to_datetime(frame[column], utc=True).dt.tz_localize(None)
+                # Said to the microsecond: of a column of nothing but None, pandas would make whole seconds.
+                frame[column] = pd.to_datetime(frame[column], utc=True).dt.tz_localize(None).dt.as_unit("us")
         if "ingested_at" in frame:
             frame["ingested_at"] = frame["ingested_at"].fillna(frame["event_time"])
     return frames

@@ -28,8 +28,9 @@ def feature_table(
     does, so that one compilation serves every ``as_of``.
     """
     scoped = scoped_tables(attributes, orders=orders, accounts=accounts)
-    aggregates = Aggregates(scoped)
-    parts = {f.name: aggregates.put(f) for f in features if f.view not in _PLAIN}
+    aggregated = [f for f in features if f.view not in _PLAIN]
+    aggregates = Aggregates(scoped, aggregated)
+    parts = {f.name: aggregates.put(f) for f in aggregated}
     wide, keys = scoped.customers, []
     for name, of, block in aggregates.blocks():
         key = f"{name}__of"

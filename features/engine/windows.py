@@ -6,7 +6,8 @@ A row of a view lies in a window of ``w`` days when its own ``days_ago`` is at m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,9 +61,19 @@ class _Block:
 class Aggregates:
     """The aggregates of many features, in as few groupings as there are kinds of rows."""
 
-    def __init__(self, scoped: ScopedTables) -> None:
+    def __init__(self, scoped: ScopedTables, features: Iterable[Feature]) -> None:
+        """``features``: all that will be put, so that older rows than any of their windows need not be looked at."""
         self._scoped = scoped
         self._blocks: dict[object, _Block] = {}
+        self._longest: dict[object, float] = {}
+        for feature in features:
+            if feature.view in _MANY:
+                block = self._block_of(feature)
+                for aggregate in _reductions(feature.expression(block.rows)):
+                    if isinstance(aggregate, ops.CountDistinct):
+                        of = _values_of(block, aggregate)
+                        days = math.inf if feature.window_days is None else feature.window_days
+                        self._longest[of] = max(days, self._longest.get(of, 0))
 
     def put(self, feature: Feature) -> Part:
         """Take the aggregates of a feature in.
@@ -70,19 +81,14 @@ class Aggregates:
         Raises:
             AttributeError: the expression names a column that its view does not have.
         """
-        grouped = feature.view in GROUPED
-        key = (feature.view, feature.window_days if grouped else None)
-        of = key_of(feature.view)
-        block = self._block(
-            key, feature.view.replace(" ", "_"), of, lambda: view_rows(feature.view, feature.window_days, self._scoped)
-        )
+        block = self._block_of(feature)
         expression = feature.expression(block.rows)
-        days = None if grouped else feature.window_days
+        days = None if feature.view in GROUPED else feature.window_days
         columns: dict[Op, str] = {}
         distinct: set[str] = set()
-        for aggregate in expression.op().find(ops.Reduction, filter=ops.Value):
+        for aggregate in _reductions(expression):
             if isinstance(aggregate, ops.CountDistinct) and feature.view in _MANY:
-                values = self._values(key, block.rows, aggregate)
+                values = self._values(block, aggregate)
                 columns[aggregate] = values.column(_within(_count(values.rows), values.rows, days))
                 distinct.add(columns[aggregate])
             else:
@@ -105,21 +111,41 @@ class Aggregates:
             if block.columns:
                 yield block.name, block.key, block.table()
 
-    def _values(self, key: object, rows: Rows, aggregate: Op) -> _Block:
+    def _values(self, block: _Block, aggregate: Op) -> _Block:
         # A value is in the window when its newest row is: one row per value answers every window, where a distinct
         # count per window would keep one set of values each.
+        of = _values_of(block, aggregate)
+        longest = self._longest[of]
+
         def newest() -> Rows:
-            value = aggregate.arg.to_expr()
+            rows, value = block.rows, aggregate.arg.to_expr()
             known = value.notnull() if aggregate.where is None else value.notnull() & aggregate.where.to_expr()
-            kept = rows.mutate(value=value).filter(known)
+            kept = rows.mutate(value=value).filter(known if longest == math.inf else known & (rows.days_ago <= longest))
             return kept.group_by("customer_id", "value").agg(days_ago=kept.days_ago.min())
 
-        return self._block((key, aggregate.arg, aggregate.where), "values", "customer_id", newest)
+        return self._block(of, "values", "customer_id", newest)
+
+    def _block_of(self, feature: Feature) -> _Block:
+        days = feature.window_days if feature.view in GROUPED else None
+        return self._block(
+            (feature.view, days),
+            feature.view.replace(" ", "_"),
+            key_of(feature.view),
+            lambda: view_rows(feature.view, feature.window_days, self._scoped),
+        )
 
     def _block(self, key: object, name: str, of: str, rows: Callable[[], Rows]) -> _Block:
         if key not in self._blocks:
             self._blocks[key] = _Block(f"{name}{len(self._blocks)}", rows(), of)
         return self._blocks[key]
+
+
+def _reductions(expression: Value) -> Iterable[Op]:
+    return expression.op().find(ops.Reduction, filter=ops.Value)
+
+
+def _values_of(block: _Block, aggregate: Op) -> object:
+    return (block.name, aggregate.arg, aggregate.where)
 
 
 def _count(rows: Rows) -> Op:

@@ -111,6 +111,25 @@ def test_the_database_of_a_request_is_used_again_and_holds_nothing_of_the_last_o
         assert rows(second, "SELECT view_name FROM duckdb_views() WHERE view_name = 'seen'") == []
 
 
+def test_what_was_prepared_for_one_request_is_not_there_for_the_next() -> None:
+    """Two histories with as many rows each."""
+
+    def spend(name: str, amount: float, category: str) -> pd.Series:
+        line = {"customer_id": name, "transaction_id": "t", "event_time": pd.Timestamp("2023-12-30"), "amount": amount}
+        frames = {
+            "customers": pd.DataFrame({"customer_id": [name]}),
+            "transactions": pd.DataFrame([line | {"category": category}]),
+        }
+        with profiles_from_frames(frames, {}, "UTC") as made:
+            database = made.connection
+            before = database.execute("SELECT count(*) FROM duckdb_types() WHERE NOT internal").fetchone()
+            assert before == (0,)
+            return build_features(made, feature_set({}), AS_OF)["spend_30d"]
+
+    assert spend("anna", 3.0, "tea").to_dict() == {"anna": 3.0}
+    assert spend("bert", 5.0, "rice").to_dict() == {"bert": 5.0}
+
+
 def test_a_refused_request_does_not_spoil_the_next_one() -> None:
     double = pd.DataFrame({"customer_id": ["anna", "anna"]})
     for _ in range(3):
