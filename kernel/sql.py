@@ -49,7 +49,9 @@ def open_sql(url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str,
         connect_args: for the PostgreSQL driver.
     """
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args=dict(connect_args or {}))
+        # A server or role may write moments in a style that the driver does not read.
+        given = {"options": "-c DateStyle=ISO", **(connect_args or {})}
+        return create_engine(url, pool_pre_ping=True, connect_args=given)
     engine = create_engine(url)
 
     @event.listens_for(engine, "connect")
