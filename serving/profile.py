@@ -48,7 +48,7 @@ def profile_features(engine: ProfileEngine, profile: ProfileInput, as_of: dateti
     if engine.single is None or not _as_they_are(profile, policies):
         with profiles_from_frames(_frames(profile), engine.attributes, engine.timezone, policies) as profiles:
             return build_features(profiles, engine.features, as_of)
-    known = {"created_at": customer.created_at, "account_id": customer.account_id, **customer.attributes}
+    known = {"created_at": customer.created_at, **(customer.attributes if customer.consent else {})}
     events = {name: _columns(getattr(profile, name)) for name in _EVENTS if customer.consent}
     return engine.single.features(customer.customer_id, known, events, as_of)
 
@@ -72,7 +72,8 @@ def _columns(rows: Sequence[BaseModel]) -> dict[str, list[Any]]:
 def _frames(profile: ProfileInput) -> dict[str, pd.DataFrame]:
     customer = profile.customer
     tables = {
-        "customers": [customer.model_dump(exclude={"attributes"}) | customer.attributes],
+        # Without the account: its other customers are not here, and a part must not pass for the whole.
+        "customers": [customer.model_dump(exclude={"attributes", "account_id"}) | customer.attributes],
         **{name: [row.model_dump() for row in getattr(profile, name)] for name in _EVENTS},
     }
     frames = {name: pd.DataFrame(rows) for name, rows in tables.items() if rows}

@@ -102,12 +102,12 @@ def test_a_master_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_local_spark_keeps_to_itself_and_to_its_limits() -> None:
-    engine = EngineSettings(spark_master="local[3]", memory_limit="2GB", temp_folder="/tmp/x")
+    engine = EngineSettings(spark_master="local[3]", memory_limit="2GB", temp_folder="/scratch")
     options = spark_session._options(engine)
     assert options["spark.driver.bindAddress"] == options["spark.driver.host"] == "127.0.0.1"
     assert options["spark.ui.enabled"] == "false"
     assert options["spark.driver.memory"] == "2048m"
-    assert options["spark.local.dir"] == "/tmp/x"
+    assert options["spark.local.dir"] == "/scratch"
     assert options["spark.sql.shuffle.partitions"] == "6"
 
 
