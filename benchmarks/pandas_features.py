@@ -78,11 +78,12 @@ def _orders(lines: pd.DataFrame) -> dict[str, pd.Series]:
     by = lines.groupby(["customer", "transaction_id"], sort=False)
     # Newest first: the first line of an order is its newest.
     orders = by.agg(amount=("amount", "sum"), days_ago=("days_ago", "first")).reset_index()
+    orders["amount"] = orders["amount"].round(4)  # a purchase and its return would leave a float a trace of money
     paid = orders[orders["amount"] > 0]
     columns: dict[str, pd.Series] = {}
     for days in reversed(WINDOWS):
         orders, paid = orders[orders["days_ago"] <= days], paid[paid["days_ago"] <= days]
-        columns[f"spend_{days}d"] = orders.groupby("customer")["amount"].sum()
+        columns[f"spend_{days}d"] = orders.groupby("customer")["amount"].sum().round(4)
         found = paid.groupby("customer")["amount"].agg(["sum", "count", "max"])
         columns[f"orders_{days}d"], columns[f"max_order_{days}d"] = found["count"], found["max"]
         columns[f"mean_order_{days}d"] = found["sum"] / found["count"]

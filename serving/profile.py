@@ -56,9 +56,10 @@ def profile_features(engine: ProfileEngine, profile: ProfileInput, as_of: dateti
 def _as_they_are(profile: ProfileInput, policies: Policies) -> bool:
     """Whether no policy changes a line: then the lines need not pass through the tables of the contract."""
     lines = profile.transactions
+    cancelled = {word.strip().lower() for word in policies.cancelled}
     return (
         policies.lines == "as_mapped"
-        and all(line.status is None or line.status.strip().lower() not in policies.cancelled for line in lines)
+        and all(line.status is None or line.status.strip().lower() not in cancelled for line in lines)
         and all(line.currency in (None, policies.currency) for line in lines)
         and (policies.returns == "net" or all(line.amount >= 0 for line in lines))
         and (policies.zero_orders == "keep" or all(line.amount != 0 for line in lines))

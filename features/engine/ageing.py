@@ -38,7 +38,6 @@ class Ageing:
 
 
 _CLOCKS = {"days_ago": Course.GROWS, "day_ago": Course.GROWS_BY_DAY}
-_HIDDEN_CLOCKS = frozenset({"first_days_ago"})
 _ORDERED = ops.Greater | ops.GreaterEqual | ops.Less | ops.LessEqual
 
 
@@ -66,12 +65,16 @@ def ageing(feature: Feature, scoped: ScopedTables) -> Ageing:
         course = _course(feature.expression(rows).op(), edges, inside=feature.view in GROUPED)
     except _Unknown:
         return Ageing(Course.AGAIN, ())
+    if course is not Course.STILL and feature.when_unknown is not None:
+        return Ageing(Course.AGAIN, ())  # what is stored may be that value, which does not grow
     return Ageing(course, tuple(sorted(edges)))
 
 
 def _course(op: Op, edges: set[float], *, inside: bool) -> Course:
     if isinstance(op, ops.Field):
-        return _unknown() if op.name in _HIDDEN_CLOCKS else _CLOCKS.get(op.name, Course.STILL)
+        # Further clocks of a view (first_days_ago, purchase_days_ago) are of other rows than its own.
+        hidden = op.name.endswith(("days_ago", "day_ago", "_in_days")) and op.name not in _CLOCKS
+        return _unknown() if hidden else _CLOCKS.get(op.name, Course.STILL)
     if isinstance(op, ops.Literal):
         return Course.STILL
     if isinstance(op, _ORDERED) and isinstance(op.right, ops.Literal):
@@ -88,12 +91,14 @@ def _course(op: Op, edges: set[float], *, inside: bool) -> Course:
     if not moving:
         return Course.STILL
     match op:
-        case ops.Max() | ops.Min() | ops.Cast() if courses[1:] == [Course.STILL] * (len(courses) - 1):
+        case ops.Max() | ops.Min() if courses[1:] == [Course.STILL] * (len(courses) - 1):
             return courses[0]
+        case ops.Cast() if op.to.is_floating() or courses[0] is Course.GROWS_BY_DAY:
+            return courses[0]  # to whole numbers, exact days would grow in steps
         case ops.ArgMax() | ops.ArgMin() if courses[0] is Course.STILL:
             return Course.STILL  # the order of rows in time does not change
-        case ops.Subtract() if courses[0] is courses[1]:
-            return Course.STILL
+        case ops.Subtract() if courses == [Course.GROWS_BY_DAY] * 2:
+            return Course.STILL  # a difference of exact days may change in its last bit
         case _:
             return _unknown()
 

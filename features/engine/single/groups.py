@@ -14,10 +14,11 @@ Reducer = Callable[[Array], Scalar]
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Which group each row belongs to, and one row of each group."""
+    """Which group each row belongs to, one row of each group, and the rows group by group."""
 
     of_row: Array
     first: Array
+    order: Array
 
     @property
     def count(self) -> int:
@@ -43,7 +44,7 @@ def _codes(key: Column) -> Array:
 def group_by(keys: list[Column]) -> Groups:
     """Group rows by the values of columns."""
     _, first, of_row = np.unique(codes(keys), return_index=True, return_inverse=True)
-    return Groups(of_row, first)
+    return Groups(of_row, first, np.argsort(of_row, kind="stable"))
 
 
 def chosen(arg: Column, where: Column | None) -> Array | None:
@@ -78,16 +79,15 @@ def sum_per_group(arg: Column, where: Column | None, groups: Groups) -> Column:
 def per_group(ufunc: np.ufunc, arg: Column, where: Column | None, groups: Groups) -> Column:
     """One aggregate of each group, by a ufunc that can be reduced; NULL for a group without any value."""
     mask = chosen(arg, where)
-    of_row = groups.of_row if mask is None else groups.of_row[mask]
-    values = arg.values if mask is None else arg.values[mask]
+    order = groups.order if mask is None else groups.order[mask[groups.order]]
+    values = arg.values[order]
     result = np.zeros(groups.count, dtype=values.dtype)
     if not len(values):
         return Column(result, np.zeros(groups.count, dtype=bool), arg.words)
-    order = np.argsort(of_row, kind="stable")
-    sorted_groups = of_row[order]
-    starts = np.flatnonzero(np.r_[True, sorted_groups[1:] != sorted_groups[:-1]])
+    sorted_groups = groups.of_row[order]
+    starts = np.concatenate(([0], np.flatnonzero(sorted_groups[1:] != sorted_groups[:-1]) + 1))
     found = sorted_groups[starts]
-    result[found] = ufunc.reduceat(values[order], starts)
+    result[found] = ufunc.reduceat(values, starts)
     if len(found) == groups.count:
         return Column(result, None, arg.words)
     known = np.zeros(groups.count, dtype=bool)

@@ -13,6 +13,7 @@ import ibis.expr.operations as ops
 import numpy as np
 
 from features.engine.definition import Rows
+from features.engine.single.kinds import as_float, kind
 from features.engine.single.operations import compile_value
 from features.engine.single.relations import compile_column
 from features.engine.single.steps import CUSTOMER, NotCompiledError, Op, Register, Relation, Steps
@@ -33,7 +34,7 @@ class Program:
         compiler = _Compiler()
         relation = table.op()
         self.names = [name for name in relation.schema.names if name != CUSTOMER]
-        outputs = [compiler.column(relation, name) for name in self.names]
+        outputs = [compiler.output(ops.Field(relation, name)) for name in self.names]
         self._inputs = [(table, name) for _, table, name in compiler.inputs]
         self._run = _assembled(compiler, outputs)
 
@@ -55,6 +56,10 @@ class _Compiler(Steps):
         if isinstance(op, ops.Field):
             return self.column(op.rel, op.name)
         return self.once(op, lambda: compile_value(self, op))
+
+    def output(self, op: Op) -> Register:
+        """The register of a result: a number with digits after the point as float64."""
+        return self.value(op) if kind(self, op) == 0 else as_float(self, op)
 
     def column(self, relation: Relation, name: str) -> Register:
         return self.once((relation, name), lambda: compile_column(self, relation, name))
