@@ -32,7 +32,7 @@ class View(StrEnum):
     LINES = "lines"
     # amount, discount, quantity, lines, returned_lines, products, categories, weekday (0 = Monday), hour
     ORDERS = "orders"
-    # days with a purchase: day_ago, amount, orders, channels
+    # days with a purchase: day_ago, amount, orders, channel and least_channel (the same: its only one)
     DAYS = "days"
     # days between successive purchase days: gap_days, rank (1 = newest), switched (another channel than before)
     GAPS = "gaps"

@@ -41,7 +41,7 @@ def by_duckdb(
             "ON c.customer = f.customer_id ORDER BY c.customer_id"
         )
     for customers in customer_ranges(profiles):
-        choose(cursor, features.views, f"customer >= {customers.start} AND customer < {customers.stop}")
+        choose(cursor, features, f"customer >= {customers.start} AND customer < {customers.stop}")
         for as_of in as_ofs:
             apply_scope(cursor, profiles, as_of, features.views)
             yield as_of, cursor.execute(sql).to_arrow_table()

@@ -194,11 +194,13 @@ def _code(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
     """Make the ENUM of a column of words, where it has not too many; ENUMs sort as their text does."""
     kind = _kind(table, column)
     cursor.execute(f"DROP TYPE IF EXISTS {kind}")
-    if 0 < _number(cursor, f"SELECT approx_count_distinct({column}) FROM {table}") <= _MOST_WORDS:
-        cursor.execute(
-            f"CREATE TYPE {kind} AS ENUM "
-            f"(SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {column})"
-        )
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE words AS SELECT DISTINCT {column} AS word FROM {table} "
+        f"WHERE {column} IS NOT NULL"
+    )
+    if 0 < _number(cursor, "SELECT count(*) FROM words") <= _MOST_WORDS:
+        cursor.execute(f"CREATE TYPE {kind} AS ENUM (SELECT word FROM words ORDER BY word)")
+    cursor.execute("DROP TABLE words")
 
 
 def _new_words(cursor: duckdb.DuckDBPyConnection, state: _State) -> bool:

@@ -173,7 +173,7 @@ def _computed(
         rows = f"event_time >= {literal(as_of - reach)}"
     choose(
         cursor,
-        group.features.views,
+        group.features,
         f"customer IN (SELECT customer FROM touched WHERE edge IN ({edges}))",
         rows,
         copy=True,

@@ -67,8 +67,9 @@ def _days(scoped: ScopedTables) -> Rows:
     return bought.group_by("customer_id", "day_ago").agg(
         amount=bought.amount.sum(),
         orders=bought.transaction_id.nunique(),
-        channels=bought.channel.nunique(),
-        channel=bought.channel.max(),  # read only where it is the day's only one
+        # The day's only channel where both are the same; a distinct count would cost ten times as much.
+        channel=bought.channel.max(),
+        least_channel=bought.channel.min(),
         days_ago=bought.days_ago.min(),
     )
 
@@ -76,11 +77,13 @@ def _days(scoped: ScopedTables) -> Rows:
 def _gaps(scoped: ScopedTables) -> Rows:
     days = _days(scoped)
     newest_first = ibis.window(group_by="customer_id", order_by=days.day_ago)
-    before = {name: days[name].lead().over(newest_first) for name in ("day_ago", "channels", "channel")}
+    before = {name: days[name].lead().over(newest_first) for name in ("day_ago", "channel", "least_channel")}
     gaps = days.mutate(
         gap_days=before["day_ago"] - days.day_ago,
         rank=ibis.row_number().over(newest_first) + 1,
-        switched=(days.channels == 1) & (before["channels"] == 1) & (days.channel != before["channel"]),
+        switched=(days.channel == days.least_channel)
+        & (before["channel"] == before["least_channel"])
+        & (days.channel != before["channel"]),
     )
     return gaps.filter(gaps.gap_days.notnull())
 

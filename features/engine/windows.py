@@ -20,6 +20,9 @@ from features.engine.views import GROUPED, key_of, view_rows
 Op = Any  # a node of an Ibis expression
 # Views whose rows are many: their distinct counts come from one row per value (see _Block.distinct).
 _MANY = frozenset({View.LINES, View.ACTIVITIES})
+_NULL_OF_NOTHING = (ops.Sum, ops.Mean, ops.Min, ops.Max, ops.Variance, ops.StandardDev)
+_STRICT = (ops.Add, ops.Subtract, ops.Multiply, ops.Divide, ops.Cast)
+"""NULL as soon as one of their arguments is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,14 @@ class Part:
         expression: as the definition wrote it, over the view's rows.
         columns: each aggregate of it -> the column that holds it.
         distinct: those columns that count values: no row means 0.
-        rows: the column that counts the rows in the window; without any the feature is unknown.
+        rows: the column that counts the rows in the window, without any of which the feature is unknown; None where
+            the expression says that by itself.
     """
 
     expression: Value
     columns: dict[Op, str]
     distinct: frozenset[str]
-    rows: str
+    rows: str | None
 
 
 @dataclass
@@ -66,14 +70,15 @@ class Aggregates:
         self._scoped = scoped
         self._blocks: dict[object, _Block] = {}
         self._longest: dict[object, float] = {}
+        features = list(features)
+        for feature in features:
+            self._look_back(_key_of(feature), feature)
         for feature in features:
             if feature.view in _MANY:
                 block = self._block_of(feature)
                 for aggregate in _reductions(feature.expression(block.rows)):
                     if isinstance(aggregate, ops.CountDistinct):
-                        of = _values_of(block, aggregate)
-                        days = math.inf if feature.window_days is None else feature.window_days
-                        self._longest[of] = max(days, self._longest.get(of, 0))
+                        self._look_back(_values_of(block, aggregate), feature)
 
     def put(self, feature: Feature) -> Part:
         """Take the aggregates of a feature in.
@@ -93,6 +98,8 @@ class Aggregates:
                 distinct.add(columns[aggregate])
             else:
                 columns[aggregate] = block.column(_within(aggregate, block.rows, days))
+        if _tells_unknown(expression.op(), feature.when_unknown):
+            return Part(expression, columns, frozenset(distinct), None)
         rows = block.column(_within(_count(block.rows), block.rows, days))
         return Part(expression, columns, frozenset(distinct), rows)
 
@@ -103,7 +110,7 @@ class Aggregates:
             for aggregate, name in part.columns.items()
         }
         value: Value = part.expression.op().replace(found, filter=ops.Value).to_expr()
-        return (wide[part.rows] > 0).ifelse(value, None)
+        return value if part.rows is None else (wide[part.rows] > 0).ifelse(value, None)
 
     def blocks(self) -> Iterator[tuple[str, str, Rows]]:
         """Name, key and table of every grouping: the key and the columns of its aggregates."""
@@ -120,24 +127,36 @@ class Aggregates:
         def newest() -> Rows:
             rows, value = block.rows, aggregate.arg.to_expr()
             known = value.notnull() if aggregate.where is None else value.notnull() & aggregate.where.to_expr()
-            kept = rows.mutate(value=value).filter(known if longest == math.inf else known & (rows.days_ago <= longest))
+            kept = _younger(rows.mutate(value=value).filter(known), longest)
             return kept.group_by("customer_id", "value").agg(days_ago=kept.days_ago.min())
 
         return self._block(of, "values", "customer_id", newest)
 
     def _block_of(self, feature: Feature) -> _Block:
-        days = feature.window_days if feature.view in GROUPED else None
-        return self._block(
-            (feature.view, days),
-            feature.view.replace(" ", "_"),
-            key_of(feature.view),
-            lambda: view_rows(feature.view, feature.window_days, self._scoped),
-        )
+        key, view = _key_of(feature), feature.view
+
+        def rows() -> Rows:
+            made = view_rows(view, feature.window_days, self._scoped)
+            return made if view in GROUPED else _younger(made, self._longest[key])
+
+        return self._block(key, view.replace(" ", "_"), key_of(view), rows)
+
+    def _look_back(self, key: object, feature: Feature) -> None:
+        days = math.inf if feature.window_days is None else feature.window_days
+        self._longest[key] = max(days, self._longest.get(key, 0))
 
     def _block(self, key: object, name: str, of: str, rows: Callable[[], Rows]) -> _Block:
         if key not in self._blocks:
             self._blocks[key] = _Block(f"{name}{len(self._blocks)}", rows(), of)
         return self._blocks[key]
+
+
+def _key_of(feature: Feature) -> object:
+    return (feature.view, feature.window_days if feature.view in GROUPED else None)
+
+
+def _younger(rows: Rows, days: float) -> Rows:
+    return rows if days == math.inf else rows.filter(rows.days_ago <= days)
 
 
 def _reductions(expression: Value) -> Iterable[Op]:
@@ -146,6 +165,19 @@ def _reductions(expression: Value) -> Iterable[Op]:
 
 def _values_of(block: _Block, aggregate: Op) -> object:
     return (block.name, aggregate.arg, aggregate.where)
+
+
+def _tells_unknown(op: Op, when_unknown: float | None) -> bool:
+    """Whether the expression of no rows is the value of "unknown", so that nobody needs to count the rows."""
+    if isinstance(op, ops.Count | ops.CountDistinct | ops.CountStar):
+        return when_unknown == 0
+    return _is_null_of_nothing(op)
+
+
+def _is_null_of_nothing(op: Op) -> bool:
+    if isinstance(op, ops.Reduction):
+        return isinstance(op, _NULL_OF_NOTHING)
+    return isinstance(op, _STRICT) and any(_is_null_of_nothing(arg) for arg in op.args if isinstance(arg, ops.Value))
 
 
 def _count(rows: Rows) -> Op:
