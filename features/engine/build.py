@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -71,18 +73,36 @@ def write_features(profiles: Profiles, features: FeatureSet, as_of: datetime, fi
 def write_tables(profiles: Profiles, tables: Iterable[pa.Table], file: Path) -> int:
     """Write tables of ``customer_id`` and features, in their order, as :func:`write_features` does."""
     without = profiles.without_consent()
-    rows, writer = 0, None
-    try:
-        for table in tables:
-            consent = pa.array([name not in without for name in table.column("customer_id").to_pylist()], pa.bool_())
-            table = table.add_column(1, "consent", consent)
-            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
-            writer.write_table(table.cast(writer.schema), row_group_size=ROW_GROUP)
-            rows += table.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
+    rows, writer, written = 0, None, None
+    # While the next are computed: encoding a column takes one core and as long as computing it from yesterday's.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            for table in tables:
+                table = table.add_column(1, "consent", _consent(table.column("customer_id"), without))
+                if writer is None:
+                    writer = _writer(file, table.schema)
+                if written is not None:
+                    written.result()
+                written = pool.submit(writer.write_table, table.cast(writer.schema), row_group_size=ROW_GROUP)
+                rows += table.num_rows
+            if written is not None:
+                written.result()
+        finally:
+            pool.shutdown()
+            if writer is not None:
+                writer.close()
     return rows
+
+
+def _writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # Dictionaries of numbers would make the file larger and three times as slow to read (measured: 61 columns, zstd).
+    words = [field.name for field in schema if pa.types.is_string(field.type) and field.name != "customer_id"]
+    options: dict[str, Any] = {"use_dictionary": words}  # a list of columns, which its type stubs do not know
+    return pq.ParquetWriter(file, schema, compression="zstd", **options)
+
+
+def _consent(ids: pa.ChunkedArray, without: Container[str]) -> pa.Array:
+    return pa.array([name not in without for name in ids.to_pylist()], pa.bool_())
 
 
 def definitions_digest(features: FeatureSet, attributes: Mapping[str, str]) -> str:

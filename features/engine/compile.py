@@ -48,11 +48,17 @@ def feature_table(
     return _derived(features, wide)
 
 
-def derived_table(features: FeatureSet, attributes: Mapping[str, str]) -> str:
-    """The SQL that completes the table ``carried``, which has customer_id and every feature but the derived ones."""
+def derived_table(features: FeatureSet, attributes: Mapping[str, str]) -> str | None:
+    """The SQL of the derived features from the table ``carried``, which has customer_id and every other one.
+
+    None where there are no derived ones.
+    """
+    derived = [f.name for f in features if f.view is View.FEATURES]
+    if not derived:
+        return None
     given = {f.name: "string" if f.is_word else "float64" for f in features if f.view is not View.FEATURES}
     wide = ibis.table({"customer_id": "string", **attributes, **given}, name="carried")
-    return str(ibis.to_sql(_derived(features, wide), dialect="duckdb"))
+    return str(ibis.to_sql(_derived(features, wide).select(*derived), dialect="duckdb"))
 
 
 def _derived(features: FeatureSet, wide: Rows) -> Rows:

@@ -82,8 +82,8 @@ def advance(profiles: Profiles, features: FeatureSet, as_of: datetime, earlier: 
     groups = _groups(features, courses)
     _touch(cursor, as_of, earlier, sorted({edge for group in groups for edge in group.edges}))
     ids, place_of = _customers(cursor, as_of)
-    stored = pq.ParquetFile(earlier.file, memory_map=True)
-    _touch_new(cursor, stored, ids)
+    stored = _Stored(earlier.file, ids)
+    _touch_new(cursor, stored.missing)
     parts = [_computed(cursor, profiles, group, as_of, place_of) for group in groups]
     again = FeatureSet(f for f in features if courses[f.name].course is Course.AGAIN and f.view is not View.FEATURES)
     parts += [_Part(place_of[_numbers(t)], t) for _, t in by_duckdb(profiles, again, [as_of], numbers=True)]
@@ -92,14 +92,15 @@ def advance(profiles: Profiles, features: FeatureSet, as_of: datetime, earlier: 
     derive = derived_table(features, profiles.attributes)
     for start in range(0, max(len(ids), 1), _CHUNK):
         chunk = ids.slice(start, _CHUNK)
-        old = _stored(stored, chunk)
+        old = stored.rows(start, len(chunk))
         columns = {
             f.name: _aged(old, f.name, courses[f.name], days, by_day) if f.name in old.column_names else None
             for f in features
             if f.view is not View.FEATURES
         }
-        table = _merged(columns, parts, start, len(chunk), features)
-        yield _derived(table.add_column(0, "customer_id", chunk), derive)
+        merged = _merged(columns, parts, start, len(chunk), features)
+        table = merged.add_column(0, "customer_id", chunk)
+        yield _with_derived(table, derive).select(["customer_id", *features.names])
 
 
 def _groups(features: FeatureSet, courses: Mapping[str, Ageing]) -> list[_Group]:
@@ -132,10 +133,8 @@ def _touch(cursor: duckdb.DuckDBPyConnection, as_of: datetime, earlier: Earlier,
             cursor.execute(f"INSERT INTO touched SELECT DISTINCT customer, {edge} FROM moved WHERE {crossed(edge)}")
 
 
-def _touch_new(cursor: duckdb.DuckDBPyConnection, stored: pq.ParquetFile, ids: pa.ChunkedArray) -> None:
+def _touch_new(cursor: duckdb.DuckDBPyConnection, new: pa.ChunkedArray) -> None:
     """Who is not stored is touched in everything."""
-    known = stored.read(columns=["customer_id"]).column("customer_id").combine_chunks()
-    new = ids.filter(_place(ids, known).is_null())
     cursor.register("new_ids", pa.table({"customer_id": new}))
     cursor.execute(
         f"INSERT INTO touched SELECT customer, {_NEW} FROM {SCHEMA}.customers SEMI JOIN new_ids USING (customer_id)"
@@ -187,26 +186,37 @@ def _numbers(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return table.column("customer_id").to_numpy().astype(np.int64)
 
 
-def _place(ids: pa.ChunkedArray, among: pa.Array) -> pa.ChunkedArray:
-    """Where each id is; NULL where it is not."""
-    return pc.call_function("index_in", [ids], pc.SetLookupOptions(value_set=among))
+class _Stored:
+    """The rows of a snapshot, which is in the order of ids, by the ids that are asked for now."""
 
+    def __init__(self, file: Path, ids: pa.ChunkedArray) -> None:
+        """``ids``: in order; some may not be stored."""
+        self._file = pq.ParquetFile(file, memory_map=True)
+        groups = range(self._file.num_row_groups)
+        self._starts = np.cumsum([0, *(self._file.metadata.row_group(group).num_rows for group in groups)])
+        known = self._file.read(columns=["customer_id"]).column("customer_id").combine_chunks()
+        # Most days bring no new customer: then row by row they are the same.
+        self._places = None
+        if not ids.equals(pa.chunked_array([known])):
+            self._places = pc.call_function("index_in", [ids], pc.SetLookupOptions(value_set=known))
+        self.missing = ids.slice(0, 0) if self._places is None else ids.filter(self._places.is_null())
 
-def _stored(file: pq.ParquetFile, ids: pa.ChunkedArray) -> pa.Table:
-    """The stored rows of these ids, in their order; NULL for an id that is not stored."""
-    if not len(ids):
-        return file.schema_arrow.empty_table()
-    low, high = ids[0].as_py(), ids[len(ids) - 1].as_py()
-    place = file.schema_arrow.get_field_index("customer_id")
-    groups: list[int] = []
-    for group in range(file.num_row_groups):
-        bounds = file.metadata.row_group(group).column(place).statistics
-        if bounds is None or not bounds.has_min_max or (bounds.min <= high and bounds.max >= low):
-            groups.append(group)
-    table = file.read_row_groups(groups)
-    if table.column("customer_id").equals(ids):
-        return table
-    return table.take(_place(ids, table.column("customer_id").combine_chunks()))
+    def rows(self, start: int, count: int) -> pa.Table:
+        """The stored rows of ids ``start`` and on, in their order; NULL for an id that is not stored."""
+        if self._places is None:
+            return self._between(start, start + count)
+        places = self._places.slice(start, count)
+        there = places.drop_null().to_numpy()
+        if not len(there):
+            return self._file.schema_arrow.empty_table().take(places)
+        first = int(there[0])
+        return self._between(first, int(there[-1]) + 1).take(pc.call_function("subtract", [places, pa.scalar(first)]))
+
+    def _between(self, start: int, stop: int) -> pa.Table:
+        groups = np.flatnonzero((self._starts[1:] > start) & (self._starts[:-1] < stop)).tolist()
+        if not groups:
+            return self._file.schema_arrow.empty_table()
+        return self._file.read_row_groups(groups).slice(start - int(self._starts[groups[0]]), stop - start)
 
 
 def _aged(old: pa.Table, name: str, course: Ageing, days: float, by_day: int) -> pa.ChunkedArray:
@@ -242,8 +252,13 @@ def _merged(
     )
 
 
-def _derived(table: pa.Table, sql: str) -> pa.Table:
+def _with_derived(table: pa.Table, sql: str | None) -> pa.Table:
+    if sql is None:
+        return table
     # In a database of its own, which keeps the order of rows in a projection.
     with duckdb.connect() as connection:
         connection.register("carried", table)
-        return connection.execute(sql).to_arrow_table()
+        derived = connection.execute(sql).to_arrow_table()
+    for name in derived.column_names:
+        table = table.append_column(name, derived.column(name))
+    return table
