@@ -45,10 +45,10 @@ def choose(
             f"CREATE TEMP {made} chosen_{table} AS SELECT * FROM {SCHEMA}.{table} WHERE {customers} AND {rows}"
         )
     if View.ORDERS in features.views:
-        _put_orders_together(cursor, _order_columns(features))
+        _put_orders_together(cursor, order_columns(features))
 
 
-def _order_columns(features: FeatureSet) -> set[str]:
+def order_columns(features: FeatureSet) -> set[str]:
     """The columns of an order that features look at."""
     orders = scoped_tables({}, orders=True).orders
     expressions = [feature.expression(orders).op() for feature in features if feature.view is View.ORDERS]
