@@ -18,3 +18,13 @@ def has_history(features: pd.DataFrame) -> NDArray[np.bool_]:
 def is_active(features: pd.DataFrame, active_days: int) -> NDArray[np.bool_]:
     """Whether the customer bought in the ``active_days`` before ``as_of``: the cohort of churn, shape (rows,)."""
     return (features["days_since_last_purchase"] <= active_days).to_numpy()
+
+
+def subscribes(features: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether the customer has an active contract: the cohort of subscription churn, shape (rows,)."""
+    return (features["active_subscriptions"] > 0).to_numpy()
+
+
+def at_risk(features: pd.DataFrame, definition: str, active_days: int) -> NDArray[np.bool_]:
+    """The cohort of a definition of churn (``[churn] definition``), shape (rows,)."""
+    return subscribes(features) if definition == "subscriptions" else is_active(features, active_days)

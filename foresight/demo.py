@@ -45,7 +45,7 @@ def run_demo(config: Path, as_of: str, out: Console) -> None:
         status.update("back-test against what came after")
         result = project.backtest(as_of=as_of)
         write_report(project, [*([outcome.backtest] if outcome.backtest else []), result], folder / "report.html")
-        _step(out, started, f"back-tested against the {project.trainer.window.length_days} days after {as_of}")
+        _step(out, started, f"back-tested against the {project.trainer.window.days} days after {as_of}")
         status.update("score every customer")
         project.write_scores(folder / "scores.parquet", as_of=as_of)
         scores = pd.read_parquet(folder / "scores.parquet")

@@ -33,7 +33,7 @@ def default_dates(project: Project) -> list[datetime]:
         NotEnoughDataError: there is none.
     """
     trainer = project.trainer
-    newest = project.default_as_of() - timedelta(days=trainer.window.length_days)
+    newest = project.default_as_of() - timedelta(days=trainer.window.days)
     first, _ = project.profiles.span(newest)
     start = first.replace(tzinfo=newest.tzinfo)
     dates: list[datetime] = []

@@ -118,14 +118,29 @@ class FeaturesSettings(Section):
     modules: tuple[str, ...] = ()
 
 
-class ChurnSettings(Section):
-    """Churn = no purchase in the ``horizon_days`` from ``as_of``, among customers active in the ``active_days`` before.
+class EventSettings(Section):
+    """An event that is looked for: a row of ``table`` for which ``where``, a SQL condition on its columns, holds."""
 
-    ``bands``: the percentiles at which the medium and the high band begin.
+    table: Literal["transactions", "activities", "subscriptions"]
+    where: str = Field(min_length=1)
+
+
+class ChurnSettings(Section):
+    """What is predicted, of whom, how far ahead.
+
+    ``definition``: ``transactions``, no purchase in the ``horizon_days`` from ``as_of``, among customers with one in
+    the ``active_days`` before; ``subscriptions``, the last active contract ends in the horizon and none follows within
+    ``grace_days``, among customers with an active contract; ``event``, ``event`` happens in the horizon, among
+    customers with a purchase in the active days. Contracts that end for one of ``competing_ends`` neither churn nor
+    stay. ``bands``: the percentiles at which the medium and the high band begin.
     """
 
+    definition: Literal["transactions", "subscriptions", "event"] = "transactions"
     active_days: Days = 90
     horizon_days: Days = 90
+    grace_days: Days = 30
+    competing_ends: tuple[str, ...] = ()
+    event: EventSettings | None = None
     bands: tuple[float, float] = (70.0, 90.0)
 
     @field_validator("bands")
@@ -134,6 +149,17 @@ class ChurnSettings(Section):
         if not 0 < bands[0] < bands[1] < 100:
             raise ValueError("two percentiles in rising order between 0 and 100, such as [70, 90]")
         return bands
+
+    @model_validator(mode="after")
+    def _event_named(self) -> ChurnSettings:
+        if (self.definition == "event") != (self.event is not None):
+            raise ValueError('definition = "event" and [churn.event] with table and where belong together')
+        return self
+
+    @property
+    def maturity_days(self) -> int:
+        """Days after the horizon until the outcome is certain."""
+        return self.grace_days if self.definition == "subscriptions" else 0
 
 
 class ValueSettings(Section):

@@ -94,6 +94,7 @@ class SubscriptionInput(Body):
     ingested_at: Moment | None = None
     start_date: Day
     end_date: Day | None = None
+    end_reason: Word | None = None
     amount: Amount | None = None
     recurrence_months: float | None = Field(default=None, gt=0, le=1200)
     plan: Word | None = None

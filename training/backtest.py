@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from features.cohorts import is_active
+from features.cohorts import has_history
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
 from kernel.settings import Settings
@@ -16,6 +16,7 @@ from training.dataset import DatasetBuilder, TrainingSet
 from training.evaluation.calibration import ReliabilityBin, calibration_metrics, reliability
 from training.evaluation.discrimination import ranking_metrics
 from training.evaluation.value import value_metrics
+from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.models.baselines import carry_forward, logistic_churn, recency_rule
 from training.models.churn_lightgbm import fit_churn
@@ -68,7 +69,8 @@ class Trainer:
     @property
     def window(self) -> LabelWindow:
         """The longest label window: a row is used only when all its labels are ripe."""
-        return LabelWindow(max(self.settings.churn.horizon_days, self.settings.value.horizon_days))
+        both = (churn_label(self.settings.churn).window, spend_label(self.settings.value).window)
+        return max(both, key=lambda window: window.days)
 
     def data(self, as_of: datetime) -> TrainingSet:
         """Every ripe row known at ``as_of``.
@@ -83,7 +85,7 @@ class Trainer:
     def fit_churn(self, as_of: datetime, data: TrainingSet | None = None) -> ChurnPredictor:
         """The churn model as of a moment."""
         population = self.builder.population(as_of)
-        cohort = population.loc[is_active(population, self.settings.churn.active_days)]
+        cohort = population.loc[churn_label(self.settings.churn).cohort(population)]
         rows = (data or self.data(as_of)).churn_cohort
         return fit_churn(rows, cohort, self.builder.feature_set, self.settings, as_of, self._fingerprint(as_of))
 
@@ -91,9 +93,10 @@ class Trainer:
         self, as_of: datetime, data: TrainingSet | None = None, spend_model: SpendModel = "two_part"
     ) -> ValuePredictor:
         """The lifetime-value model as of a moment."""
+        population = self.builder.population(as_of)
         return fit_value(
-            data or self.data(as_of),
-            self.builder.population(as_of),
+            (data or self.data(as_of)).buyers,
+            population.loc[has_history(population)],
             self.builder.feature_set,
             self.settings,
             as_of,
@@ -113,7 +116,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     """
     settings, builder = trainer.settings, trainer.builder
     data = trainer.data(as_of)
-    test = builder.training_set([as_of], as_of + timedelta(days=trainer.window.length_days)).churn_cohort
+    test = builder.training_set([as_of], as_of + timedelta(days=trainer.window.days)).churn_cohort
     churn, value = trainer.fit_churn(as_of, data), trainer.fit_value(as_of, data)
     probability, expected = churn.probability(churn.inputs(test.features)), value.expected_spend(test.features)
     low, high = value.interval(expected)

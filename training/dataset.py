@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cohorts import has_history, is_active
+from features.cohorts import has_history, subscribes
 from features.contract.profiles import Profiles
 from features.engine.build import build_many
 from features.engine.definition import FeatureSet
 from kernel.settings import Settings
-from training.labels.future_spend import future_spend
-from training.labels.label import Label
-from training.labels.transaction_churn import transaction_churn
+from training.labels.label import Label, churn_label, spend_label
 from training.labels.window import LabelWindow
 
 FeatureBuilder = Callable[[Sequence[datetime]], dict[datetime, pd.DataFrame]]
@@ -34,7 +32,7 @@ class TrainingSet:
     Attributes:
         features: one column per feature; index customer_id, which repeats over cut-offs.
         cutoff: the moment each row looks from, datetime64 (UTC).
-        churned: 1.0 or 0.0.
+        churned: 1.0 or 0.0, by ``[churn] definition``; NaN where the customer has no such outcome.
         spend: net spend in the value horizon, in the project's currency.
         active: whether the row belongs to the churn cohort.
     """
@@ -60,8 +58,13 @@ class TrainingSet:
 
     @property
     def churn_cohort(self) -> TrainingSet:
-        """The rows of customers active before their cut-off."""
-        return self.rows(self.active)
+        """The rows of customers at risk at their cut-off, whose outcome is known."""
+        return self.rows(self.active & ~np.isnan(self.churned))
+
+    @property
+    def buyers(self) -> TrainingSet:
+        """The rows of customers with a purchase before their cut-off."""
+        return self.rows(has_history(self.features))
 
     @property
     def customer_share(self) -> Floats:
@@ -105,8 +108,8 @@ class LabelledSet:
 
     @property
     def cohort(self) -> LabelledSet:
-        """The rows of the cohort."""
-        chosen = self.in_cohort
+        """The rows of the cohort whose outcome is known."""
+        chosen = self.in_cohort & ~np.isnan(self.label)
         return LabelledSet(
             self.features.loc[chosen],
             self.cutoff[chosen],
@@ -132,7 +135,7 @@ class DatasetBuilder:
         self._features: dict[datetime, pd.DataFrame] = {}
 
     def population(self, as_of: datetime) -> pd.DataFrame:
-        """Features of the customers who have a history and may be profiled."""
+        """Features of the customers who have a history (purchases; contracts where these churn) and may be profiled."""
         self.prepare([as_of])
         return self._features[as_of]
 
@@ -140,7 +143,10 @@ class DatasetBuilder:
         """Build the features of these moments that are not there yet; together they cost less than one by one."""
         missing = [as_of for as_of in as_ofs if as_of not in self._features]
         for as_of, built in self._build(missing).items():
-            usable = has_history(built) & ~built.index.isin(list(self._without_consent))
+            known = has_history(built)
+            if self.settings.churn.definition == "subscriptions":
+                known |= subscribes(built)
+            usable = known & ~built.index.isin(list(self._without_consent))
             self._features[as_of] = built.loc[usable]
 
     def training_set(self, cutoffs: Sequence[datetime], known_at: datetime) -> TrainingSet:
@@ -182,15 +188,12 @@ class DatasetBuilder:
 
     def _one_cutoff(self, cutoff: datetime, known_at: datetime) -> TrainingSet:
         frame = self.population(cutoff)
-        churn_window = LabelWindow(self.settings.churn.horizon_days)
-        value_window = LabelWindow(self.settings.value.horizon_days)
-        return TrainingSet(
-            frame,
-            _moments(cutoff, frame),
-            transaction_churn(self.profiles, frame.index, cutoff, churn_window, known_at).to_numpy(),
-            future_spend(self.profiles, frame.index, cutoff, value_window, known_at).to_numpy(),
-            is_active(frame, self.settings.churn.active_days),
+        churn, spend = churn_label(self.settings.churn), spend_label(self.settings.value)
+        outcomes = (
+            label.outcomes(self.profiles, frame.index, cutoff, label.window, known_at).to_numpy()
+            for label in (churn, spend)
         )
+        return TrainingSet(frame, _moments(cutoff, frame), *outcomes, active=churn.cohort(frame))
 
 
 def _moments(cutoff: datetime, rows: pd.DataFrame) -> NDArray[np.datetime64]:

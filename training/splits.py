@@ -26,7 +26,7 @@ def training_cutoffs(
     Raises:
         NotEnoughDataError: fewer than two fit between the first event and ``known_at``.
     """
-    newest = known_at - timedelta(days=window.gap_days + window.length_days)
+    newest = known_at - timedelta(days=window.days)
     earliest = first_event + timedelta(days=settings.history_days)
     cutoffs: list[datetime] = []
     cutoff = newest
@@ -34,7 +34,7 @@ def training_cutoffs(
         cutoffs.append(cutoff)
         cutoff -= timedelta(days=settings.step_days)
     if len(cutoffs) < 2:
-        needed = settings.history_days + window.gap_days + window.length_days + settings.step_days
+        needed = settings.history_days + window.days + settings.step_days
         have = (known_at - first_event).days
         raise NotEnoughDataError(
             f"{have} days of transactions before {known_at:%Y-%m-%d} are too few to train on.",

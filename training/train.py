@@ -79,7 +79,7 @@ def train(
 def newest_backtest(trainer: Trainer, as_of: datetime) -> BacktestResult | None:
     """The back-test of the newest window whose labels are ripe; None where the history before it is too short."""
     try:
-        return backtest(trainer, as_of - timedelta(days=trainer.window.length_days))
+        return backtest(trainer, as_of - timedelta(days=trainer.window.days))
     except NotEnoughDataError:
         return None
 

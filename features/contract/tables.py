@@ -128,6 +128,7 @@ SUBSCRIPTIONS = SemanticTable(
         _INGESTED_AT,
         Column("start_date", Kind.DAY, "first day", required=True),
         Column("end_date", Kind.DAY, "last day; missing while open"),
+        Column("end_reason", Kind.TEXT, "why it ended or will end, such as cancelled, death, claim"),
         Column("amount", Kind.MONEY, "price of one recurrence"),
         Column("recurrence_months", Kind.NUMBER, "months between payments"),
         Column("plan", Kind.TEXT, "the plan or tier"),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cohorts import has_history, is_active
+from features.cohorts import at_risk, has_history
 from features.contract.profiles import Profiles
 from kernel.settings import ChurnSettings, ValueSettings
+from training.labels.event import Event
 from training.labels.future_spend import future_spend
+from training.labels.subscription_churn import SubscriptionChurn
 from training.labels.transaction_churn import transaction_churn
 from training.labels.window import LabelWindow
 
@@ -28,7 +31,8 @@ class Label:
     Attributes:
         name: of the column.
         window: where it is looked for, after each cut-off.
-        outcomes: (profiles, customers, cutoff, window, known_at) -> float64, index = customers.
+        outcomes: (profiles, customers, cutoff, window, known_at) -> float64, index = customers; NaN where the customer
+            has none, as after a competing end.
         cohort: features -> of whom the prediction is made, shape (rows,).
     """
 
@@ -39,9 +43,14 @@ class Label:
 
 
 def churn_label(settings: ChurnSettings, *, gap_days: int = 0) -> Label:
-    """No purchase in ``horizon_days``, of customers with one in the ``active_days`` before the cut-off."""
-    window = LabelWindow(settings.horizon_days, gap_days)
-    return Label("churned", window, transaction_churn, lambda features: is_active(features, settings.active_days))
+    """The outcome and the cohort of ``[churn] definition``."""
+    window = LabelWindow(settings.horizon_days, gap_days, settings.maturity_days)
+    cohort = partial(at_risk, definition=settings.definition, active_days=settings.active_days)
+    if settings.definition == "subscriptions":
+        return Label("churned", window, SubscriptionChurn(settings.competing_ends), cohort)
+    if settings.event is not None:
+        return Label("happened", window, Event(settings.event.table, settings.event.where), cohort)
+    return Label("churned", window, transaction_churn, cohort)
 
 
 def spend_label(settings: ValueSettings, *, gap_days: int = 0) -> Label:

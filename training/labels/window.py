@@ -13,10 +13,12 @@ from kernel.errors import NotEnoughDataError
 
 @dataclass(frozen=True, slots=True)
 class LabelWindow:
-    """Events from ``gap_days`` after the cut-off on, for ``length_days``; the end is exclusive."""
+    """Events from ``gap_days`` after the cut-off on, for ``length_days``; the end is exclusive. What they mean is
+    certain ``maturity_days`` later."""
 
     length_days: int
     gap_days: int = 0
+    maturity_days: int = 0
 
     def start(self, cutoff: datetime) -> datetime:
         """First moment of the window."""
@@ -26,36 +28,57 @@ class LabelWindow:
         """First moment after the window."""
         return self.start(cutoff) + timedelta(days=self.length_days)
 
+    def certain(self, cutoff: datetime) -> datetime:
+        """First moment at which the outcome is certain."""
+        return self.end(cutoff) + timedelta(days=self.maturity_days)
+
+    @property
+    def days(self) -> int:
+        """From the cut-off until the outcome is certain."""
+        return self.gap_days + self.length_days + self.maturity_days
+
     def is_ripe(self, cutoff: datetime, known_at: datetime) -> bool:
-        """True when the whole window lies in what is known."""
-        return self.end(cutoff) <= known_at
+        """True when the whole window, and what it takes to be certain, lies in what is known."""
+        return self.certain(cutoff) <= known_at
+
+    def check_ripe(self, cutoff: datetime, known_at: datetime) -> None:
+        """Raise NotEnoughDataError when it is not: an immature label never counts as zero."""
+        if not self.is_ripe(cutoff, known_at):
+            raise NotEnoughDataError(
+                f"What the label window of {cutoff:%Y-%m-%d} brings is certain on {self.certain(cutoff):%Y-%m-%d}, "
+                f"after {known_at:%Y-%m-%d}.",
+                where="label",
+                fix="Use an earlier cut-off, a shorter horizon or newer data.",
+            )
 
 
 def future_rows(
-    profiles: Profiles, aggregate: str, cutoff: datetime, window: LabelWindow, known_at: datetime
+    profiles: Profiles,
+    aggregate: str,
+    cutoff: datetime,
+    window: LabelWindow,
+    known_at: datetime,
+    *,
+    table: str = "transactions",
 ) -> pd.Series:
-    """One aggregate of each customer's order lines in the label window, as known at ``known_at``.
+    """One aggregate of each customer's events in the label window, as known at ``known_at``.
 
     Args:
-        aggregate: a SQL aggregate over transactions, written by a label definition.
+        aggregate: a SQL aggregate over the table, written by a label definition.
+        table: of events.
 
     Returns:
-        float64, index customer_id; customers without lines in the window are absent.
+        float64, index customer_id; customers without rows in the window are absent.
 
     Raises:
-        NotEnoughDataError: the window is not over yet; an immature label never counts as zero.
+        NotEnoughDataError: the window is not over yet.
     """
-    if not window.is_ripe(cutoff, known_at):
-        raise NotEnoughDataError(
-            f"The label window of {cutoff:%Y-%m-%d} ends on {window.end(cutoff):%Y-%m-%d}, after {known_at:%Y-%m-%d}.",
-            where="label",
-            fix="Use an earlier cut-off, a shorter horizon or newer data.",
-        )
+    window.check_ripe(cutoff, known_at)
     moments = {"start": window.start(cutoff), "end": window.end(cutoff), "known_at": known_at}
     rows = (
         profiles.connection.cursor()
         .execute(
-            f"SELECT customer_id, CAST({aggregate} AS DOUBLE) FROM transactions "
+            f"SELECT customer_id, CAST({aggregate} AS DOUBLE) FROM {table} "
             "WHERE event_time >= $start AND event_time < $end AND ingested_at <= $known_at GROUP BY ALL",
             {name: moment.replace(tzinfo=None) for name, moment in moments.items()},
         )
