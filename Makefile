@@ -24,7 +24,7 @@ demo: $(READY)  ## the main job on real data
 	$(BIN)/foresight demo
 
 test: $(READY)  ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-spark: $(SPARK_READY)  ## the features on Spark (needs Java 17), skipped with the reason where it is missing
 	PYTHONPATH=$(SPARK) $(BIN)/pytest -m spark -rs

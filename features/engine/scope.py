@@ -82,6 +82,8 @@ SCHEMAS = {
 SCHEMA = "prepared"
 """Where ``features/engine/events.py`` keeps events for every moment."""
 _EPOCH = date(1970, 1, 1)
+_SMALL = 100_000
+"""Money of which DECIMAL(18,4) holds the square too."""
 
 
 class ScopedTables(NamedTuple):
@@ -177,9 +179,13 @@ def apply_scope(cursor: duckdb.DuckDBPyConnection, profiles: Profiles, as_of: da
 
 
 def _scope_orders(cursor: duckdb.DuckDBPyConnection, known: str, time: str) -> None:
+    # Sums over 64 bits are a tenth faster than over 128; orders in parts make the column as wide as it was.
+    largest = cursor.execute("SELECT coalesce(max(abs(amount)), 0) FROM chosen_orders").fetchone()
+    small = largest is not None and largest[0] < _SMALL
+    amount = "CAST(amount AS DECIMAL(18,4)) AS amount" if small else "amount"
     whole = (
-        "SELECT customer AS customer_id, transaction_id, amount, discount, quantity, lines, returned_lines, "
-        "products, categories, "
+        f"SELECT customer AS customer_id, transaction_id, {amount}, "
+        "discount, quantity, lines, returned_lines, products, categories, "
         f"CAST(weekday AS BIGINT) AS weekday, CAST(hour AS BIGINT) AS hour, {time} FROM chosen_orders "
         f"WHERE whole AND {known}"
     )
