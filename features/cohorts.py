@@ -25,6 +25,12 @@ def subscribes(features: pd.DataFrame) -> NDArray[np.bool_]:
     return (features["active_subscriptions"] > 0).to_numpy()
 
 
+def is_known(features: pd.DataFrame, definition: str) -> NDArray[np.bool_]:
+    """Whether anything is known that a definition of churn can build on: a purchase, or a contract."""
+    known = has_history(features)
+    return known | subscribes(features) if definition == "subscriptions" else known
+
+
 def at_risk(features: pd.DataFrame, definition: str, active_days: int) -> NDArray[np.bool_]:
     """The cohort of a definition of churn (``[churn] definition``), shape (rows,)."""
     return subscribes(features) if definition == "subscriptions" else is_active(features, active_days)

@@ -98,9 +98,11 @@ class GammaGammaParameters(Part):
 
 
 class ChurnManifest(Manifest):
-    """Churn: log-odds = ``slope`` x raw score + ``intercept``."""
+    """Churn: log-odds = ``slope`` x raw score + ``intercept``. ``definition`` and ``active_days`` say of whom it is
+    predicted (features.cohorts.at_risk)."""
 
     kind: Literal["churn"] = "churn"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)
+    definition: Literal["transactions", "subscriptions", "event"] = "transactions"
     active_days: int
     slope: float
     intercept: float

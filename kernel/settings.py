@@ -125,6 +125,15 @@ class EventSettings(Section):
     where: str = Field(min_length=1)
 
 
+class RetentionSettings(Section):
+    """What keeping a customer costs and brings, in the project's currency: ``contact_cost`` of one contact,
+    ``kept_value`` of a customer who stays, ``success_rate`` of contacts with those who would have left."""
+
+    contact_cost: float = Field(ge=0)
+    kept_value: float = Field(gt=0)
+    success_rate: float = Field(default=0.2, gt=0, le=1)
+
+
 class ChurnSettings(Section):
     """What is predicted, of whom, how far ahead.
 
@@ -132,7 +141,8 @@ class ChurnSettings(Section):
     the ``active_days`` before; ``subscriptions``, the last active contract ends in the horizon and none follows within
     ``grace_days``, among customers with an active contract; ``event``, ``event`` happens in the horizon, among
     customers with a purchase in the active days. Contracts that end for one of ``competing_ends`` neither churn nor
-    stay. ``bands``: the percentiles at which the medium and the high band begin.
+    stay. ``contacts``: how many customers a team can reach, ``retention``: what that costs and brings; both are for the
+    report. ``bands``: the percentiles at which the medium and the high band begin.
     """
 
     definition: Literal["transactions", "subscriptions", "event"] = "transactions"
@@ -141,6 +151,8 @@ class ChurnSettings(Section):
     grace_days: Days = 30
     competing_ends: tuple[str, ...] = ()
     event: EventSettings | None = None
+    contacts: int = Field(default=100, ge=1)
+    retention: RetentionSettings | None = None
     bands: tuple[float, float] = (70.0, 90.0)
 
     @field_validator("bands")

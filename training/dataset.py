@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cohorts import has_history, subscribes
+from features.cohorts import has_history, is_known
 from features.contract.profiles import Profiles
 from features.engine.build import build_many
 from features.engine.definition import FeatureSet
@@ -143,10 +143,7 @@ class DatasetBuilder:
         """Build the features of these moments that are not there yet; together they cost less than one by one."""
         missing = [as_of for as_of in as_ofs if as_of not in self._features]
         for as_of, built in self._build(missing).items():
-            known = has_history(built)
-            if self.settings.churn.definition == "subscriptions":
-                known |= subscribes(built)
-            usable = known & ~built.index.isin(list(self._without_consent))
+            usable = is_known(built, self.settings.churn.definition) & ~built.index.isin(list(self._without_consent))
             self._features[as_of] = built.loc[usable]
 
     def training_set(self, cutoffs: Sequence[datetime], known_at: datetime) -> TrainingSet:

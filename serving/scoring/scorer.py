@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cohorts import has_history, is_active
+from features.cohorts import at_risk, is_known
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
 from kernel.types import Band, Reason, Score, Status
@@ -141,9 +141,10 @@ class Scorer:
         )
 
     def _status(self, features: pd.DataFrame, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
-        active = is_active(features, self.churn.manifest.active_days)
+        churn = self.churn.manifest
+        active = at_risk(features, churn.definition, churn.active_days)
         status = np.where(active, Status.SCORED, Status.INACTIVE).astype(object)
-        status[~has_history(features)] = Status.INSUFFICIENT_HISTORY
+        status[~is_known(features, churn.definition)] = Status.INSUFFICIENT_HISTORY
         status[~consent] = Status.NO_CONSENT
         return status
 

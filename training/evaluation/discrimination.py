@@ -12,7 +12,7 @@ from kernel.artefacts import Floats
 
 
 def ranking_metrics(score: Floats, happened: Floats) -> dict[str, float]:
-    """Area under the ROC curve, average precision and lift of the top tenth; higher scores are expected to happen.
+    """Area under the ROC curve, average precision, lift at 5, 10 and 20 %; higher scores are expected to happen.
 
     Returns nothing where only one outcome occurred: no ranking can be judged then.
     """
@@ -21,7 +21,9 @@ def ranking_metrics(score: Floats, happened: Floats) -> dict[str, float]:
     return {
         "auc": float(roc_auc_score(happened, score)),
         "average_precision": float(average_precision_score(happened, score)),
+        "lift_top_twentieth": lift(score, happened, 0.05),
         "lift_top_tenth": lift(score, happened, 0.1),
+        "lift_top_fifth": lift(score, happened, 0.2),
     }
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from kernel.artefacts import Floats, Similar
+from training.evaluation.calibration import wilson
 
 CONFIDENCE = 0.9
-_Z = 1.6448536269514722  # two-sided 90 %
 _PER_POINT = 200  # rows of one point of the curve
 _MOST_POINTS = 20
 
@@ -19,8 +19,7 @@ def rate_intervals(prediction: Floats, happened: Floats, customers: pd.Index) ->
     Rows of one customer at several cut-offs are no independent evidence: each point counts its distinct customers.
     """
     points = [
-        (float(prediction[rows].mean()), *_wilson(float(happened[rows].mean()), customers[rows].nunique()))
-        for rows in _neighbours(prediction)
+        (float(prediction[rows].mean()), *_bounds(happened[rows], customers[rows])) for rows in _neighbours(prediction)
     ]
     return _curve("Wilson interval of the rate among similar predictions, out of customer", points, prediction)
 
@@ -41,10 +40,8 @@ def _neighbours(prediction: Floats) -> list[np.ndarray]:
     return np.array_split(np.argsort(prediction, kind="stable"), count)
 
 
-def _wilson(rate: float, n: int) -> tuple[float, float]:
-    centre = (rate + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * np.sqrt(rate * (1 - rate) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
+def _bounds(happened: Floats, customers: pd.Index) -> tuple[float, float]:
+    return wilson(float(happened.mean()), customers.nunique(), CONFIDENCE)
 
 
 def _curve(method: str, points: list[tuple[float, float, float]], prediction: Floats) -> Similar:

@@ -59,6 +59,7 @@ def fit_churn(
         currency=settings.project.currency,
         as_of=as_of,
         horizon_days=settings.churn.horizon_days,
+        definition=settings.churn.definition,
         active_days=settings.churn.active_days,
         data_fingerprint=fingerprint,
         columns=columns,
