@@ -202,7 +202,9 @@ class TestSummary:
             ("value", "carry_forward", True, 2),
         ]
         assert rows[0].means["base_rate"] == pytest.approx(0.08)
-        assert set(rows[2].means) == {"auc", "average_precision", "lift_top_tenth"}
+        assert set(rows[2].means) == {
+            "auc", "average_precision", "lift_top_twentieth", "lift_top_tenth", "lift_top_fifth",
+        }  # fmt: skip
 
     def test_leaves_out_what_no_date_has(self) -> None:
         one = result()
