@@ -53,6 +53,13 @@ def profile_features(engine: ProfileEngine, profile: ProfileInput, as_of: dateti
     return engine.single.features(customer.customer_id, known, events, as_of)
 
 
+# CPython takes frames from pieces of 16 KB, or larger ones for a frame that needs more, and gives a piece back when its
+# last frame ends. Where this function's frame happened to end near the edge of a piece, each of the thousands of calls
+# below it asked the operating system for one: 20 milliseconds a profile rather than 4. Saying that the frame needs
+# 64 KB puts it into a piece of its own, with room for the calls.
+profile_features.__code__ = profile_features.__code__.replace(co_stacksize=8192)
+
+
 def _as_they_are(profile: ProfileInput, policies: Policies) -> bool:
     """Whether no policy changes a line: then the lines need not pass through the tables of the contract."""
     lines = profile.transactions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -102,3 +103,23 @@ def test_an_operation_that_only_tables_know_goes_through_them() -> None:
         customer=CustomerInput(customer_id="anna"), transactions=(line(1, 1.0), line(2, 2.0), line(3, 30.0))
     )
     assert profile_features(engine, asked, AS_OF, POLICIES).at["anna", "typical"] == 2.0
+
+
+def test_however_deep_the_caller_is_frames_find_room(engine: ProfileEngine) -> None:
+    many = profile(*(line(number, 1.0 + number, category=f"c{number % 7}") for number in range(1, 201)))
+    for _ in range(3):  # the first ones make room
+        profile_features(engine, many, AS_OF, POLICIES)
+    asked: list[int] = []
+
+    def ask(calls: int) -> None:
+        if calls:
+            ask(calls - 1)
+        else:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            profile_features(engine, many, AS_OF, POLICIES)
+            asked.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+    for calls in range(0, 400, 5):
+        ask(calls)
+    # At an unlucky depth, each call would ask the operating system for memory: 1,700 times a profile.
+    assert max(asked) < 300
