@@ -54,15 +54,17 @@ class Scratch:
         self._remove()
 
 
-def open_database(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Scratch | None]:
+def open_database(settings: Settings) -> tuple[duckdb.DuckDBPyConnection, Scratch]:
     """The database of a project, as ``[engine]`` says, and the scratch folder that it uses.
 
     Raises:
         UsageError: the temporary folder cannot be written.
     """
     engine, config = settings.engine, _config(settings)
+    # Always said: DuckDB's own choice, once memory is short, is a folder in the directory where the command was given.
     if engine.memory_limit is None and engine.temp_folder is None:
-        return _connected(":memory:", config), None
+        scratch = Scratch(Path(tempfile.gettempdir()) / f"foresight-{os.getuid()}")
+        return _connected(":memory:", config | {"temp_directory": str(scratch.folder / "spill")}), scratch
     try:
         scratch = Scratch(settings.temp_folder)
     except OSError as error:

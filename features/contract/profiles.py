@@ -168,8 +168,7 @@ def load_profiles(settings: Settings, *, now: datetime | None = None) -> Profile
         return _loaded(connection, scratch, settings, now)
     except BaseException as error:
         connection.close()
-        if scratch is not None:
-            scratch.close()
+        scratch.close()
         # Whatever was read when memory ended is not to blame.
         if any(isinstance(one, duckdb.OutOfMemoryException) for one in (error, error.__cause__)):
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -43,10 +44,15 @@ def test_the_tables_lie_in_a_scratch_file_that_goes_with_them(project: TinyProje
     assert list((project.folder / "scratch").iterdir()) == []
 
 
-def test_without_a_limit_nothing_is_written(project: TinyProject) -> None:
-    profiles = project.profiles()
-    assert rows(profiles, "SELECT path FROM duckdb_databases() WHERE database_name = 'memory'") == [(None,)]
-    assert (profiles.database, (project.folder / ".foresight").exists()) == (None, False)
+def test_without_a_limit_nothing_is_written_in_the_project(project: TinyProject) -> None:
+    with project.profiles() as profiles:
+        assert rows(profiles, "SELECT path FROM duckdb_databases() WHERE database_name = 'memory'") == [(None,)]
+        ((spill,),) = rows(profiles, "SELECT current_setting('temp_directory')")
+        folder = Path(spill).parent
+        assert folder.is_dir()
+        assert Path(tempfile.gettempdir()) in folder.parents
+        assert not (project.folder / ".foresight").exists()
+    assert not folder.exists()
 
 
 def test_the_default_folder_is_within_the_state(project: TinyProject) -> None:
