@@ -12,22 +12,16 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from kernel.errors import RegistryError
+from kernel.linear_part import LinearPart
+from kernel.part import Floats, Part
 
 MANIFEST = "manifest.json"
 GRID_POINTS = 1001  # percentiles are read from a grid a tenth of a point fine
 
-Floats = NDArray[np.float64]
 SomeManifest = TypeVar("SomeManifest", bound="Manifest")
-
-
-class Part(BaseModel):
-    """A piece of a manifest."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class FeatureColumn(Part):
@@ -45,8 +39,7 @@ class FeatureColumn(Part):
 class Similar(Part):
     """What became of customers with similar predictions in the back-test: an interval for one prediction.
 
-    ``prediction`` rises; ``low`` and ``high`` are the bounds there, for churn as probabilities, for value as multiples
-    of the prediction.
+    ``prediction`` rises; ``low`` and ``high`` are the bounds there, as multiples of the prediction.
     """
 
     method: str
@@ -64,6 +57,27 @@ class Similar(Part):
         )
 
 
+class GroupInterval(Part):
+    """Where the rate among ``customers`` similar customers lies: ``half_width`` to both sides of the prediction on the
+    scale of arcsin(sqrt(rate)), on which chance spreads all rates alike (Anscombe 1948).
+
+    Attributes:
+        groups: back-tested groups that the width comes from.
+    """
+
+    method: str
+    confidence: float
+    customers: int
+    half_width: float
+    groups: int
+
+    def bounds(self, prediction: Floats) -> tuple[Floats, Floats]:
+        """Lower and upper bound of the rate at each prediction, shape (n,), in [0, 1]; they enclose it."""
+        angle = np.arcsin(np.sqrt(prediction))
+        low, high = np.maximum(angle - self.half_width, 0), np.minimum(angle + self.half_width, np.pi / 2)
+        return np.minimum(np.sin(low) ** 2, prediction), np.maximum(np.sin(high) ** 2, prediction)
+
+
 class Manifest(Part):
     """What every model says of itself. Moments are UTC, money is in ``currency``."""
 
@@ -76,7 +90,6 @@ class Manifest(Part):
     data_fingerprint: str
     columns: tuple[FeatureColumn, ...]
     percentile_grid: tuple[float, ...]
-    intervals: Similar
 
 
 class BgNbdParameters(Part):
@@ -98,14 +111,18 @@ class GammaGammaParameters(Part):
 
 
 class ChurnManifest(Manifest):
-    """Churn: log-odds = ``slope`` x raw score + ``intercept``. ``definition`` and ``active_days`` say of whom it is
-    predicted (features.cohorts.at_risk)."""
+    """Churn: log-odds = ``slope`` x raw score + ``intercept``; the raw score is that of the trees and that of ``linear``
+    as ``trees_weight`` mixes them. ``definition`` and ``active_days`` say of whom it is predicted
+    (features.cohorts.at_risk)."""
 
     kind: Literal["churn"] = "churn"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)
     definition: Literal["transactions", "subscriptions", "event"] = "transactions"
     active_days: int
+    trees_weight: float = 1.0
+    linear: LinearPart | None = None  # where ``trees_weight`` is below 1
     slope: float
     intercept: float
+    interval: GroupInterval
     base_rate: float
     bands: tuple[float, float]
 
@@ -116,6 +133,7 @@ class ValueManifest(Manifest):
 
     kind: Literal["value"] = "value"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)
     spend_model: Literal["btyd", "two_part"]
+    intervals: Similar
     bg_nbd: BgNbdParameters
     gamma_gamma: GammaGammaParameters
     net_share: float  # net spend / gross spend of the past: what returns leave

@@ -16,7 +16,7 @@ BOOSTER = "booster.txt"
 
 @dataclass(frozen=True)
 class ChurnPredictor:
-    """A LightGBM booster with a linear calibration of its log-odds, so that contributions stay additive."""
+    """Trees and a straight line, mixed and calibrated on the scale of log-odds, so that contributions stay additive."""
 
     manifest: ChurnManifest
     booster: lgb.Booster
@@ -38,32 +38,44 @@ class ChurnPredictor:
 
     def log_odds(self, inputs: Floats) -> Floats:
         """Calibrated log-odds of churn, shape (rows,)."""
+        manifest = self.manifest
         # One thread: for single rows OpenMP's spinning costs more than the work, and the result is the same.
-        raw = self.booster.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < 1000 else 0)
-        return self.manifest.slope * np.asarray(raw) + self.manifest.intercept
+        trees = self.booster.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < 1000 else 0)
+        raw = manifest.trees_weight * np.asarray(trees)
+        if manifest.linear is not None:
+            raw += (1 - manifest.trees_weight) * manifest.linear.log_odds(inputs)
+        return manifest.slope * raw + manifest.intercept
 
     def probability(self, inputs: Floats) -> Floats:
         """Probability of churn within the horizon, shape (rows,), in [0, 1]."""
         return 1 / (1 + np.exp(-self.log_odds(inputs)))
 
     def interval(self, probability: Floats) -> tuple[Floats, Floats]:
-        """Bounds of the churn rate among customers with such a probability; they always enclose it."""
-        curve = self.manifest.intervals
-        at, low, high = np.array(curve.prediction), np.array(curve.low), np.array(curve.high)
-        # The distance to the bounds is what is carried over: beyond the last point the bounds move with the prediction.
-        below, above = np.interp(probability, at, np.minimum(low - at, 0)), np.interp(probability, at, high - at)
-        return np.clip(probability + below, 0, 1), np.clip(probability + np.maximum(above, 0), 0, 1)
+        """Bounds of the churn rate among 100 customers with such a probability; they always enclose it."""
+        return self.manifest.interval.bounds(probability)
+
+    def population_interval(self) -> tuple[float, float]:
+        """Where the churn rate lies for nine in ten customers of whom nothing else is known."""
+        grid = self.manifest.percentile_grid
+        low, _ = self.interval(np.quantile(grid, [0.05]))
+        _, high = self.interval(np.quantile(grid, [0.95]))
+        return min(float(low[0]), self.manifest.base_rate), max(float(high[0]), self.manifest.base_rate)
 
     def percentile(self, probability: Floats) -> Floats:
         """Rank of a probability within the population scored at training, 0-100."""
         return percentiles(probability, self.manifest.percentile_grid)
 
     def contributions(self, inputs: Floats) -> Floats:
-        """Exact TreeSHAP parts of the calibrated log-odds, shape (rows, columns + 1); the last column is the base.
+        """Exact parts of the calibrated log-odds, shape (rows, columns + 1); the last column is the base.
 
-        Each row sums to :meth:`log_odds` (Lundberg et al. 2020).
+        TreeSHAP of the trees (Lundberg et al. 2020) and the effects of the line; each row sums to :meth:`log_odds`.
         """
-        parts = self.booster.predict(inputs, pred_contrib=True, num_threads=1 if len(inputs) < 100 else 0)
-        scaled = self.manifest.slope * np.asarray(parts)
-        scaled[:, -1] += self.manifest.intercept
-        return scaled
+        manifest = self.manifest
+        trees = self.booster.predict(inputs, pred_contrib=True, num_threads=1 if len(inputs) < 100 else 0)
+        parts = manifest.slope * manifest.trees_weight * np.asarray(trees)
+        parts[:, -1] += manifest.intercept
+        if manifest.linear is not None:
+            share = manifest.slope * (1 - manifest.trees_weight)
+            parts[:, :-1] += share * manifest.linear.effects(inputs)
+            parts[:, -1] += share * manifest.linear.intercept
+        return parts

@@ -19,7 +19,7 @@ from training.evaluation.value import value_metrics
 from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.models.baselines import carry_forward, logistic_churn, recency_rule
-from training.models.churn_lightgbm import fit_churn
+from training.models.churn import fit_churn
 from training.models.value import SpendModel, fit_value
 from training.splits import training_cutoffs
 

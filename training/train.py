@@ -14,6 +14,8 @@ from kernel.model_registry import CHALLENGER, CHAMPION, ModelRegistry, ModelVers
 from kernel.value_predictor import ValuePredictor
 from training.backtest import BacktestResult, Trainer, backtest
 from training.models.boosting import ROUNDS, SHARED
+from training.models.mixture import ROUNDS as CHURN_ROUNDS
+from training.models.mixture import TREES
 from training.models.value import SpendModel
 from training.promotion import GATES, Verdict, judge
 
@@ -141,20 +143,21 @@ class _Registration:
             "step_days": settings.training.step_days,
             "history_days": settings.training.history_days,
             "seed": settings.training.seed,
-            "rounds": ROUNDS,
             "columns": len(manifest.columns),
             "backtest_as_of": "none" if self.result is None else self.result.as_of.date().isoformat(),
         }
-        own: dict[str, object] = {f"lightgbm_{name}": value for name, value in SHARED.items()}
         if isinstance(predictor, ChurnPredictor):
-            own |= {
+            own: dict[str, object] = {
+                "rounds": CHURN_ROUNDS,
+                "trees_weight": predictor.manifest.trees_weight,
                 "calibration_slope": predictor.manifest.slope,
                 "calibration_intercept": predictor.manifest.intercept,
             }
-        else:
-            own |= {"spend_model": predictor.manifest.spend_model, "scale": predictor.manifest.scale}
-            own |= {f"bg_nbd_{name}": value for name, value in predictor.manifest.bg_nbd.model_dump().items()}
-            own |= {f"gamma_gamma_{name}": value for name, value in predictor.manifest.gamma_gamma.model_dump().items()}
+            return shared | own | {f"lightgbm_{name}": value for name, value in (SHARED | TREES).items()}
+        own = {"rounds": ROUNDS, "spend_model": predictor.manifest.spend_model, "scale": predictor.manifest.scale}
+        own |= {f"lightgbm_{name}": value for name, value in SHARED.items()}
+        own |= {f"bg_nbd_{name}": value for name, value in predictor.manifest.bg_nbd.model_dump().items()}
+        own |= {f"gamma_gamma_{name}": value for name, value in predictor.manifest.gamma_gamma.model_dump().items()}
         return shared | own
 
     def _example(self, predictor: ChurnPredictor | ValuePredictor):

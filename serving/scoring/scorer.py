@@ -172,11 +172,12 @@ class Scorer:
 
     def _priors(self, rows: int) -> dict[str, Floats]:
         # Nothing is known of the customer: the population's figures with the population's whole spread.
-        churn, value = self.churn.manifest, self.value.manifest
+        value = self.value.manifest
+        low, high = self.churn.population_interval()
         prior = {
-            "churn_probability": churn.base_rate,
-            "churn_probability_low": min(churn.intervals.low),
-            "churn_probability_high": max(churn.intervals.high),
+            "churn_probability": self.churn.manifest.base_rate,
+            "churn_probability_low": low,
+            "churn_probability_high": high,
             "expected_purchases": self.value.prior_purchases(),
             "lifetime_value": value.prior_spend,
             "lifetime_value_low": value.prior_low,

@@ -14,6 +14,7 @@ from kernel.artefacts import (
     ChurnManifest,
     FeatureColumn,
     GammaGammaParameters,
+    GroupInterval,
     Similar,
     ValueManifest,
     model_matrix,
@@ -69,13 +70,10 @@ def churn_predictor(seed: int = 7) -> ChurnPredictor:
     frame = features(seed=seed)
     churned = (frame["recency_days"] > frame["recency_days"].median()).to_numpy(dtype="float64")
     data = lgb.Dataset(model_matrix(frame, COLUMNS), churned, free_raw_data=False)
-    similar = Similar(
-        method="quantile", confidence=0.8, customers_per_point=50, prediction=(0, 1), low=(0, 0.7), high=(0.3, 1)
-    )
     manifest = ChurnManifest(
         **COMMON,
         percentile_grid=tuple(np.linspace(0, 1, 1001)),
-        intervals=similar,
+        interval=GroupInterval(method="conformal", confidence=0.9, customers=100, half_width=0.1, groups=40),
         active_days=56,
         slope=0.9,
         intercept=-0.1,

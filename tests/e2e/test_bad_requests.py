@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from foresight.service_process import running_service
-from kernel.artefacts import ChurnManifest, ValueManifest, read_manifest
+from kernel.artefacts import ValueManifest, read_manifest
 from kernel.btyd import BgNbd
+from kernel.churn_predictor import ChurnPredictor
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, Trained
 
@@ -194,15 +195,16 @@ def test_without_history_the_answer_is_the_populations_prior(
     service: httpx.Client, trained: Trained, case: str
 ) -> None:
     registry, settings = trained.project.registry, trained.project.settings
-    churn = read_manifest(registry.download(registry.require(settings.model_name("churn"))), ChurnManifest)
+    churn = ChurnPredictor.load(registry.download(registry.require(settings.model_name("churn"))))
+    low, high = churn.population_interval()
     value = read_manifest(registry.download(registry.require(settings.model_name("value"))), ValueManifest)
     [score] = service.post("/v1/score", json=PRIOR_PROFILES[case]).json()["scores"]
     assert score["status"] == "insufficient_history"
     purchases = BgNbd(**value.bg_nbd.model_dump()).population(value.horizon_days)
     assert {name: score[name] for name in NUMBERS} == {
-        "churn_probability": churn.base_rate,
-        "churn_probability_low": min(churn.intervals.low),
-        "churn_probability_high": max(churn.intervals.high),
+        "churn_probability": churn.manifest.base_rate,
+        "churn_probability_low": low,
+        "churn_probability_high": high,
         "churn_percentile": None,
         "churn_band": None,
         "probability_alive": None,

@@ -17,17 +17,16 @@ def out_of_fold(data: TrainingSet, fit: Fit) -> Floats:
     """Each row's prediction by a model that saw none of that customer's rows.
 
     Args:
-        fit: takes a training set, returns a function from rows to predictions.
+        fit: takes a training set, returns a function from rows to predictions, of shape (rows,) or (rows, n).
 
     Returns:
-        shape (rows,).
+        shape (rows,) or (rows, n).
     """
     fold = customer_folds(data)
-    predictions = np.empty(len(data))
-    for k in range(FOLDS):
-        predict = fit(data.rows(fold != k))
-        held_out = fold == k
-        predictions[held_out] = predict(data.rows(held_out))
+    parts = [(fold == k, fit(data.rows(fold != k))(data.rows(fold == k))) for k in range(FOLDS)]
+    predictions = np.empty((len(data), *parts[0][1].shape[1:]))
+    for held_out, predicted in parts:
+        predictions[held_out] = predicted
     return predictions
 
 

@@ -35,6 +35,7 @@ def fit_booster(
     *,
     seed: int,
     offset: Floats | None = None,
+    rounds: int = ROUNDS,
     **parameters: Any,
 ) -> lgb.Booster:
     """Fit one booster.
@@ -43,6 +44,7 @@ def fit_booster(
         frame: features, rows x columns.
         target: shape (rows,).
         offset: added to the raw score of each row, not stored in the booster.
+        rounds: number of trees.
         parameters: LightGBM's, over the shared ones (objective at least).
     """
     words = [i for i, column in enumerate(columns) if column.categories is not None]
@@ -53,4 +55,4 @@ def fit_booster(
     data = lgb.Dataset(
         model_matrix(frame, columns), target, init_score=offset, categorical_feature=words, feature_name=names
     )
-    return lgb.train(settings, data, num_boost_round=ROUNDS)
+    return lgb.train(settings, data, num_boost_round=rounds)
