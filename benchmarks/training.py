@@ -87,5 +87,5 @@ def _churn(bench: Bench, repetitions: int) -> Figure:
         whole,
         alone,
         "s",
-        note="ours fits six boosters and 16 regressions (mixing, calibration, intervals); the last booster equals the bare one",
+        note="ours fits six boosters and 16 regressions; the last booster equals the bare one",
     )

@@ -111,8 +111,8 @@ class GammaGammaParameters(Part):
 
 
 class ChurnManifest(Manifest):
-    """Churn: log-odds = ``slope`` x raw score + ``intercept``; the raw score is that of the trees and that of ``linear``
-    as ``trees_weight`` mixes them. ``definition`` and ``active_days`` say of whom it is predicted
+    """Churn: log-odds = ``slope`` x raw score + ``intercept``; the raw score is that of the trees and of ``linear``, as
+    ``trees_weight`` mixes them. ``definition`` and ``active_days`` say of whom it is predicted
     (features.cohorts.at_risk)."""
 
     kind: Literal["churn"] = "churn"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)

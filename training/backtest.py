@@ -15,6 +15,10 @@ from kernel.value_predictor import ValuePredictor
 from training.dataset import DatasetBuilder, TrainingSet
 from training.evaluation.calibration import ReliabilityBin, calibration_metrics, reliability
 from training.evaluation.discrimination import ranking_metrics
+from training.evaluation.economics import contacts
+from training.evaluation.grade import Grade, grade_churn, recency_rules
+from training.evaluation.groups import coverage
+from training.evaluation.missed import Group, fates
 from training.evaluation.value import value_metrics
 from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
@@ -38,6 +42,10 @@ class BacktestResult:
         probability, churned, expected, spend: the test cohort's predictions and outcomes, shape (customers,).
         recency: days since the last purchase, the score of the recency rule, shape (customers,).
         interval_coverage: share of customers whose actual spend lay in their interval.
+        grade: of the churn model; None where only one outcome occurred.
+        rate_held: whether the churn rate of each group of 100 similar customers lay in its interval, by rising
+            prediction, shape (groups,).
+        fates: whom the churn model found, whom it missed, and who stayed.
     """
 
     as_of: datetime
@@ -53,6 +61,9 @@ class BacktestResult:
     spend: Floats
     recency: Floats
     interval_coverage: float
+    grade: Grade | None
+    rate_held: Floats
+    fates: list[Group]
 
 
 class Trainer:
@@ -123,6 +134,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     logistic = logistic_churn(data.churn_cohort, test.features)
     btyd, carried = value.spend_btyd(test.features), carry_forward(test.features, settings.value.horizon_days)
     recency = recency_rule(test.features)
+    rules = recency_rules(recency, settings.churn.horizon_days) if settings.churn.definition == "transactions" else {}
     return BacktestResult(
         as_of=as_of,
         customers=len(test),
@@ -146,4 +158,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
         spend=test.spend,
         recency=recency,
         interval_coverage=float(np.mean((test.spend >= low) & (test.spend <= high))),
+        grade=grade_churn(probability, test.churned, test.customers, rules, seed=settings.training.seed),
+        rate_held=coverage(probability, test.churned, churn.manifest.interval),
+        fates=fates(test.features, probability, test.churned, contacts(len(test), settings.churn.contacts)),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from features.contract.findings import Finding, State
@@ -24,6 +25,9 @@ from training.evaluation.discrimination import (
     gains_curve,
     ranking_metrics,
 )
+from training.evaluation.economics import contacts
+from training.evaluation.grade import grade_churn, recency_rules
+from training.evaluation.missed import fates
 from training.evaluation.plots import (
     auc_over_time_chart,
     backtest_charts,
@@ -52,6 +56,7 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
     spend = np.where(churned > 0, 0.0, 100.0)
     expected = np.full(customers, 90.0) + place / customers
     carried = np.full(customers, 60.0)
+    features = pd.DataFrame({"days_since_last_purchase": recency, "orders_90d": 3.0, "spend_90d": 120.0 + place})
     return BacktestResult(
         as_of=as_of,
         customers=customers,
@@ -74,6 +79,9 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
         spend=spend,
         recency=recency,
         interval_coverage=0.9,
+        grade=grade_churn(probability, churned, pd.Index(place.astype(str)), recency_rules(recency, 56)),
+        rate_held=np.array([1.0, 1, 1, 0, 1, 1, 1, 1, 1]),
+        fates=fates(features, probability, churned, contacts(customers, 100)),
     )
 
 

@@ -33,6 +33,9 @@ def result(as_of: datetime) -> BacktestResult:
         expected=some,
         spend=some,
         interval_coverage=0.9,
+        grade=None,
+        rate_held=np.empty(0),
+        fates=[],
     )
 
 

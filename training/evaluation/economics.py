@@ -24,6 +24,11 @@ class Campaign:
     profit: float
 
 
+def contacts(customers: int, most: int) -> int:
+    """How many a team reaches: ``most``, or a tenth of a cohort that is not ten times as large."""
+    return min(most, max(1, customers // 10))
+
+
 def campaign(score: Floats, left: Floats, contacts: int, money: RetentionSettings) -> Campaign:
     """What a campaign to the ``contacts`` highest scores would have brought; ties stand in the order of the rows."""
     chosen = np.argsort(-score, kind="stable")[:contacts]

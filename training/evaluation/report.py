@@ -23,7 +23,7 @@ from training.evaluation.plots import (
 )
 from training.evaluation.summary import SummaryRow, summary_rows
 from training.evaluation.tables import PublishedFigure
-from training.evaluation.words import day, listed, minute
+from training.evaluation.words import day, listed, minute, what, who
 
 if TYPE_CHECKING:
     from features.contract.findings import Finding
@@ -42,6 +42,11 @@ _CAPTIONS = {
     "auc_over_time": "1 is a perfect order, 0.5 is chance. The bars are 95 % intervals of the model's AUC.",
     "error_over_time": "Below 100 %: a smaller mean error than when the past spend is carried forward.",
 }
+_GRADES = (
+    "A: right about at least half of all customers, and finds at least 10 % more of those who left than the baseline "
+    "with as many flags. B: the same, but less than 10 % more. C: otherwise. The small figures are the 90 % interval; "
+    '"Sure" is the share of resampled customers that earn the same grade.'
+)
 _TERMS = (
     (
         "AUC",
@@ -105,8 +110,8 @@ def _header(
     facts = {
         "As of": f"{day(as_of)} (UTC)",
         "Models": ", ".join(models.values()) or "none in use yet",
-        "For whom": f"customers with a purchase in the {churn.active_days} days before",
-        "Churn": f"no purchase in the next {churn.horizon_days} days",
+        "For whom": who(churn),
+        "Churn": what(churn),
         "Lifetime value": f"net spend in the next {value.horizon_days} days, in {settings.project.currency}",
         "Looked back from": listed([day(result.as_of) for result in results]) or "no date",
     }
@@ -149,14 +154,22 @@ def _churn(settings: Settings, results: Sequence[BacktestResult]) -> Element:
         tag("h2", "Churn"),
         tag(
             "p",
-            f"The model was trained on what was known at each date and then compared with who really did not buy in "
-            f"the {settings.churn.horizon_days} days after it.",
+            "The model was trained on what was known at each date and then compared with what came in the "
+            f"{settings.churn.horizon_days} days after it.",
         ),
+        tag("h3", "Grade"),
+        tables.grade_table(results),
+        tag("p", _GRADES, class_="quiet under"),
         tag("h3", "What a team reaches"),
-        tables.reach_table(results),
+        tables.reach_table(results, settings.churn.contacts),
+        *([_sentences(profit, "under")] if (profit := statements.profit_sentences(results[-1], settings)) else []),
+        tag("h3", f"Who was missed on {day(results[-1].as_of)}"),
+        tables.fates_table(results[-1], settings.project.currency),
+        tag("p", "Medians of what was known on that date.", class_="quiet under"),
         tag("h3", "The model and what it is compared with"),
         tables.churn_table(results),
         tag("p", "The small figures under the model's AUC are its 95 % interval.", class_="quiet under"),
+        *([tag("p", held, class_="under")] if (held := statements.rate_coverage(results)) else []),
         _charts([*_churn_charts(results[-1]), *([auc_over_time_chart(results)] if len(results) > 1 else [])]),
         *_earlier([chart for result in results[:-1] for chart in _churn_charts(result)]),
     )

@@ -9,13 +9,18 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from training.evaluation.discrimination import auc_difference, auc_interval, found_in_top
+from training.evaluation.economics import best_cut, campaign, contacts
 from training.evaluation.similar import CONFIDENCE
 from training.evaluation.words import day, decimal, label, listed, money, percent
 
 if TYPE_CHECKING:
+    from kernel.part import Floats
     from kernel.settings import Settings
     from training.backtest import BacktestResult
+    from training.evaluation.grade import Grade
 
 FEW_CHURNERS = 100
 FEW_CUSTOMERS = 500
@@ -23,6 +28,7 @@ FEW_DATES = 3
 _WIDE = 0.05  # half of an interval of the AUC
 _COVERAGE_OFF = 0.03
 _TOTAL_OFF = 0.1
+_WORTH_SAYING = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,9 @@ class Reach:
     chance: float
 
 
-def reach(result: BacktestResult) -> Reach:
-    """What a team reaches with 100 contacts, or with a tenth of a cohort below 1,000 customers."""
-    customers = min(100, max(1, result.customers // 10))
+def reach(result: BacktestResult, most: int = 100) -> Reach:
+    """What a team reaches with ``most`` contacts, or with a tenth of a cohort that is not ten times as large."""
+    customers = contacts(result.customers, most)
     return Reach(
         customers,
         int(result.churned.sum()),
@@ -50,7 +56,7 @@ def reach(result: BacktestResult) -> Reach:
 
 def churn_sentences(result: BacktestResult, settings: Settings) -> list[str]:
     """Churn at one date: whom the ranking finds, and whether the probabilities come true."""
-    found, days = reach(result), settings.churn.horizon_days
+    found, days = reach(result, settings.churn.contacts), settings.churn.horizon_days
     if not found.left:
         return [f"None of the {result.customers:,} customers left in the {days} days after {day(result.as_of)}."]
     return [
@@ -59,7 +65,53 @@ def churn_sentences(result: BacktestResult, settings: Settings) -> list[str]:
         f"find {found.chance:.0f}.",
         f"The model expected {percent(float(result.probability.mean()))} of the {result.customers:,} customers to "
         f"leave; {percent(float(result.churned.mean()))} did ({found.left:,} customers).",
+        *([] if result.grade is None else [grade_sentence(result.grade)]),
     ]
+
+
+def grade_sentence(grade: Grade) -> str:
+    """The grade, how sure it is, and what it says."""
+    others = [f"{letter} in {percent(share)}" for letter, share in grade.sureness.items() if share >= _WORTH_SAYING]
+    flagged = f"Of those who left, it flags {percent(grade.found)}"
+    same = f'"{grade.baseline}" {percent(grade.baseline_found)} with as many flags'
+    return f"Grade {grade.letter} ({listed(others)} of resampled customers). {flagged}; {same}."
+
+
+def profit_sentences(result: BacktestResult, settings: Settings) -> list[str]:
+    """What a campaign would have brought; nothing where no costs are set."""
+    retention, currency = settings.churn.retention, settings.project.currency
+    if retention is None or not result.churned.any():
+        return []
+    team = contacts(result.customers, settings.churn.contacts)
+    best = best_cut(result.probability, retention)
+    by_model, by_rule = (campaign(score, result.churned, team, retention) for score in _scores(result))
+    cut = campaign(result.probability, result.churned, best, retention)
+    rate = f"a contact costs {money(retention.contact_cost, currency)} and keeps {percent(retention.success_rate)}"
+    return [
+        f"{team} contacts by the model's ranking on {day(result.as_of)} would have brought "
+        f"{money(by_model.profit, currency)}, by the recency rule {money(by_rule.profit, currency)}, if {rate} of "
+        f"those who would have left, each worth {money(retention.kept_value, currency)}.",
+        f"By its probabilities, contacting {best:,} customers pays best: that would have brought "
+        f"{money(cut.profit, currency)}.",
+    ]
+
+
+def _scores(result: BacktestResult) -> tuple[Floats, Floats]:
+    return result.probability, result.recency
+
+
+def rate_coverage(results: Sequence[BacktestResult]) -> str:
+    """What the intervals of the churn rate held, over all dates and for each third by risk; empty without groups."""
+    held = [result.rate_held for result in results if len(result.rate_held)]
+    if not held:
+        return ""
+    thirds = zip(*(np.array_split(one, 3) for one in held), strict=True)
+    low, middle, high = (percent(float(np.concatenate(parts).mean())) for parts in thirds)
+    every = np.concatenate(held)
+    return (
+        f"The {percent(CONFIDENCE)} intervals held the churn rate of {percent(float(every.mean()))} of {len(every)} "
+        f"groups of 100 similar customers: {low} at low, {middle} at middle and {high} at high risk."
+    )
 
 
 def value_sentences(result: BacktestResult, settings: Settings) -> list[str]:

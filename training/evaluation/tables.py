@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from training.evaluation.discrimination import auc_interval
 from training.evaluation.markup import tag
+from training.evaluation.missed import HABITS
 from training.evaluation.plots import error_ratio
 from training.evaluation.statements import reach
 from training.evaluation.summary import BASELINES, SummaryRow, summary_rows
@@ -17,6 +18,7 @@ from training.evaluation.words import NONE, day, decimal, label, money, percent
 if TYPE_CHECKING:
     from features.contract.findings import Finding
     from training.backtest import BacktestResult
+    from training.evaluation.missed import Group
 
 
 _CHOSEN = frozenset({"model", "two_part"})  # those whose predictions the back-test keeps and the charts show
@@ -75,12 +77,56 @@ def value_table(results: Sequence[BacktestResult], currency: str) -> Element:
     return _model_table(heads, groups, means)
 
 
-def reach_table(results: Sequence[BacktestResult]) -> Element:
+def grade_table(results: Sequence[BacktestResult]) -> Element:
+    """The grade at each date, how sure it is, and what it rests on."""
+    heads = ("Date", "Grade", "Sure", "Right about", "Finds", "Baseline finds", "More than it", "Baseline")
+    rows: list[list[str | Element]] = []
+    for result in results:
+        grade = result.grade
+        if grade is None:
+            rows.append([day(result.as_of), *[NONE] * (len(heads) - 1)])
+            continue
+        more = grade.advantage
+        bounds = tag("small", f"{percent(more.low)} to {percent(more.high)}")
+        rows.append(
+            [
+                day(result.as_of),
+                tag("strong", grade.letter),
+                percent(grade.sureness[grade.letter]),
+                percent(grade.right),
+                percent(grade.found),
+                percent(grade.baseline_found),
+                tag("span", percent(more.estimate), bounds, class_="bounded"),
+                grade.baseline,
+            ]
+        )
+    body = tag("tbody", *(_row(row) for row in rows))
+    return _scrolled(tag("table", _head(heads), body, class_="last-words"))
+
+
+def fates_table(result: BacktestResult, currency: str) -> Element:
+    """Who those are that the model found, missed, and was not asked to find."""
+    heads = ("", "Customers", "Median risk", *(name.capitalize() for name in HABITS.values()))
+    rows: list[list[str | Element]] = [
+        [group.name.capitalize(), f"{group.customers:,}", percent(group.risk), *_habits(group, currency)]
+        for group in result.fates
+    ]
+    return _scrolled(tag("table", _head(heads), tag("tbody", *(_row(row) for row in rows))))
+
+
+def _habits(group: Group, currency: str) -> list[str]:
+    return [
+        money(value, currency) if name.startswith("spend") else decimal(value, 0)
+        for name, value in zip(HABITS, group.habits, strict=True)
+    ]
+
+
+def reach_table(results: Sequence[BacktestResult], most: int) -> Element:
     """Whom a team reaches at each date with the model, with the recency rule and by chance."""
     heads = ("Date", "Customers", "Left", "Contacts", "Model reaches", "Recency rule", "By chance")
     rows: list[list[str | Element]] = []
     for result in results:
-        found = reach(result)
+        found = reach(result, most)
         rows.append(
             [
                 day(result.as_of),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.settings import ChurnSettings
 
 NONE = "–"
 _GAP = "\N{NO-BREAK SPACE}"  # a number and its unit stay on one line
@@ -22,6 +26,23 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def label(name: str) -> str:
     """A model or baseline as a reader knows it."""
     return _LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def who(churn: ChurnSettings) -> str:
+    """Of whom churn is predicted."""
+    if churn.definition == "subscriptions":
+        return "customers with an active contract"
+    return f"customers with a purchase in the {churn.active_days} days before"
+
+
+def what(churn: ChurnSettings) -> str:
+    """What counts as having left."""
+    days = f"in the next {churn.horizon_days} days"
+    if churn.event is not None:
+        return f"{churn.event.where} ({churn.event.table}) {days}"
+    if churn.definition == "subscriptions":
+        return f"the last contract ends {days} and none follows within {churn.grace_days}"
+    return f"no purchase {days}"
 
 
 def day(moment: datetime) -> str:
