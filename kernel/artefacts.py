@@ -63,6 +63,7 @@ class GroupInterval(Part):
 
     Attributes:
         groups: back-tested groups that the width comes from.
+        level: by how much the log-odds of all may lie beside what is predicted, to both sides.
     """
 
     method: str
@@ -70,11 +71,14 @@ class GroupInterval(Part):
     customers: int
     half_width: float
     groups: int
+    level: float = 0.0
 
     def bounds(self, prediction: Floats) -> tuple[Floats, Floats]:
         """Lower and upper bound of the rate at each prediction, shape (n,), in [0, 1]; they enclose it."""
         angle = np.arcsin(np.sqrt(prediction))
-        low, high = np.maximum(angle - self.half_width, 0), np.minimum(angle + self.half_width, np.pi / 2)
+        # A step of log-odds is one of sqrt(p (1 - p)) / 2 on this scale.
+        width = np.hypot(self.half_width, self.level * np.sqrt(prediction * (1 - prediction)) / 2)
+        low, high = np.maximum(angle - width, 0), np.minimum(angle + width, np.pi / 2)
         return np.minimum(np.sin(low) ** 2, prediction), np.maximum(np.sin(high) ** 2, prediction)
 
 
@@ -122,6 +126,7 @@ class ChurnManifest(Manifest):
     linear: LinearPart | None = None  # where ``trees_weight`` is below 1
     slope: float
     intercept: float
+    drift: float = 0.0  # the part of the intercept by which the level of as_of lies above that of training
     interval: GroupInterval
     base_rate: float
     bands: tuple[float, float]

@@ -12,7 +12,7 @@ from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
 from kernel.settings import Settings
 from kernel.value_predictor import ValuePredictor
-from training.dataset import DatasetBuilder, TrainingSet
+from training.dataset import DatasetBuilder, RecentPast, TrainingSet
 from training.evaluation.calibration import ReliabilityBin, calibration_metrics, reliability
 from training.evaluation.discrimination import ranking_metrics
 from training.evaluation.economics import contacts
@@ -24,6 +24,7 @@ from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.models.baselines import carry_forward, logistic_churn, recency_rule
 from training.models.churn import fit_churn
+from training.models.drift import FEWEST_DAYS, MOST_MOMENTS
 from training.models.value import SpendModel, fit_value
 from training.splits import training_cutoffs
 
@@ -98,7 +99,15 @@ class Trainer:
         population = self.builder.population(as_of)
         cohort = population.loc[churn_label(self.settings.churn).cohort(population)]
         rows = (data or self.data(as_of)).churn_cohort
-        return fit_churn(rows, cohort, self.builder.feature_set, self.settings, as_of, self._fingerprint(as_of))
+        features, settings = self.builder.feature_set, self.settings
+        return fit_churn(rows, cohort, features, settings, as_of, self._fingerprint(as_of), self._recent(as_of))
+
+    def _recent(self, as_of: datetime) -> RecentPast | None:
+        churn, step = self.settings.churn, self.settings.training.step_days
+        if churn.definition == "subscriptions":
+            return None  # what a contract's end means is known only after its days of grace
+        days = [step * back for back in range(1, MOST_MOMENTS + 1) if FEWEST_DAYS <= step * back < churn.horizon_days]
+        return self.builder.recent_past(days, as_of)
 
     def fit_value(
         self, as_of: datetime, data: TrainingSet | None = None, spend_model: SpendModel = "two_part"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import numpy as np
@@ -66,16 +66,19 @@ class TrainingSet:
         """The rows of customers with a purchase before their cut-off."""
         return self.rows(has_history(self.features))
 
-    @property
-    def customer_share(self) -> Floats:
-        """A number in [0, 1) for each row, by a hash of the customer: equal for all rows of one, and without a seed."""
-        # MD5 for its spread, not for secrecy: similar ids must not land beside each other.
-        digests = (hashlib.md5(customer.encode(), usedforsecurity=False).digest() for customer in self.customers)
-        return np.array([int.from_bytes(digest[:4], "big") / 2**32 for digest in digests])
+    def customer_share(self, purpose: str) -> Floats:
+        """A number in [0, 1) for each row, by a hash of the customer: equal for all rows of one, and without a seed.
 
-    def at_most(self, rows: int) -> TrainingSet:
+        Args:
+            purpose: the numbers of different purposes have nothing to do with each other.
+        """
+        # MD5 for its spread, not for secrecy: similar ids must not land beside each other.
+        known = {customer: _share(f"{purpose}/{customer}") for customer in self.customers.unique()}
+        return np.array([known[customer] for customer in self.customers], dtype=np.float64)
+
+    def at_most(self, rows: int, purpose: str = "sample") -> TrainingSet:
         """About ``rows`` rows, or all if there are fewer: whole customers are left out, chosen by hash."""
-        return self if len(self) <= rows else self.rows(self.customer_share < rows / len(self))
+        return self if len(self) <= rows else self.rows(self.customer_share(purpose) < rows / len(self))
 
     @property
     def customers(self) -> pd.Index:
@@ -118,6 +121,20 @@ class LabelledSet:
             self.window,
             self.name,
         )
+
+
+@dataclass(frozen=True)
+class RecentPast:
+    """The label windows that are not over yet.
+
+    Attributes:
+        beginnings: (days, rows): how long each has been watched, and the cohort of its cut-off, with what the label
+            says of these days alone as ``churned``.
+        early: (rows, days) -> what the label says of the first days of the rows' windows alone, shape (rows,).
+    """
+
+    beginnings: tuple[tuple[int, TrainingSet], ...]
+    early: Callable[[TrainingSet, int], Floats]
 
 
 class DatasetBuilder:
@@ -183,6 +200,31 @@ class DatasetBuilder:
             label.name,
         )
 
+    def recent_past(self, days: Sequence[int], known_at: datetime) -> RecentPast:
+        """The windows of ``[churn]`` that began so many days before ``known_at``, as far as they are known then."""
+        moments = [known_at - timedelta(days=count) for count in days]
+        self.prepare(moments)
+        beginnings = [
+            (count, self._beginning(moment, count, known_at)) for count, moment in zip(days, moments, strict=True)
+        ]
+        return RecentPast(tuple(beginnings), partial(self._early, known_at=known_at))
+
+    def _beginning(self, cutoff: datetime, days: int, known_at: datetime) -> TrainingSet:
+        frame = self.population(cutoff)
+        frame = frame.loc[churn_label(self.settings.churn).cohort(frame)]
+        unknown = np.full(len(frame), np.nan)
+        rows = TrainingSet(frame, _moments(cutoff, frame), unknown, unknown, np.ones(len(frame), dtype=bool))
+        return replace(rows, churned=self._early(rows, days, known_at))
+
+    def _early(self, rows: TrainingSet, days: int, known_at: datetime) -> Floats:
+        label, window = churn_label(self.settings.churn), LabelWindow(days)
+        found = np.empty(len(rows))
+        for cutoff in np.unique(rows.cutoff):
+            here = rows.cutoff == cutoff
+            moment = cutoff.item().replace(tzinfo=known_at.tzinfo)
+            found[here] = label.outcomes(self.profiles, rows.customers[here], moment, window, known_at).to_numpy()
+        return found
+
     def _one_cutoff(self, cutoff: datetime, known_at: datetime) -> TrainingSet:
         frame = self.population(cutoff)
         churn, spend = churn_label(self.settings.churn), spend_label(self.settings.value)
@@ -191,6 +233,10 @@ class DatasetBuilder:
             for label in (churn, spend)
         )
         return TrainingSet(frame, _moments(cutoff, frame), *outcomes, active=churn.cohort(frame))
+
+
+def _share(text: str) -> float:
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:4], "big") / 2**32
 
 
 def _moments(cutoff: datetime, rows: pd.DataFrame) -> NDArray[np.datetime64]:

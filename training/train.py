@@ -152,6 +152,7 @@ class _Registration:
                 "trees_weight": predictor.manifest.trees_weight,
                 "calibration_slope": predictor.manifest.slope,
                 "calibration_intercept": predictor.manifest.intercept,
+                "drift": predictor.manifest.drift,
             }
             return shared | own | {f"lightgbm_{name}": value for name, value in (SHARED | TREES).items()}
         own = {"rounds": ROUNDS, "spend_model": predictor.manifest.spend_model, "scale": predictor.manifest.scale}

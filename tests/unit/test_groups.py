@@ -44,9 +44,9 @@ def test_of_a_perfect_model_it_is_as_wide_as_chance() -> None:
     assert interval.half_width == pytest.approx(1.645 / (2 * 100**0.5), rel=0.06)
 
 
-def test_few_customers_are_put_into_smaller_groups_and_still_speak_of_a_hundred() -> None:
+def test_few_customers_make_smaller_groups_and_an_interval_that_errs_on_the_wide_side() -> None:
     few = np.array([group_interval(*several(150, seed, (0.0, 0.0))).half_width for seed in range(40)])
-    assert np.median(few) == pytest.approx(1.645 / (2 * 100**0.5), rel=0.2)
+    assert 1 < np.median(few) / (1.645 / (2 * 100**0.5)) < 1.7
 
 
 @pytest.mark.parametrize("probability", [0.0, 1e-12, 0.2, 0.97, 1.0])

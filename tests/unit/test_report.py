@@ -228,12 +228,17 @@ class TestSummary:
 
 class TestStatements:
     def test_churn(self, settings: Settings) -> None:
-        first, second = churn_sentences(result(), settings)
+        first, second, third = churn_sentences(result(), settings)
         assert first == (
             "Of the 100 customers with the highest churn risk on 1 Nov 2017, 50 left within 56 days; the recency rule "
             "found 10, chance would find 10."
         )
         assert plain(second) == "The model expected 16 % of the 1,000 customers to leave; 10 % did (100 customers)."
+        # The rule flags the 500 of 40 days, half of those who left; so do the first 500 of the model.
+        assert plain(third).startswith("Grade C (")
+        assert plain(third).endswith(
+            'Of those who left, it flags 50 %; "no purchase in the last 28 days" 50 % with as many flags.'
+        )
 
     def test_value(self, settings: Settings) -> None:
         total, error = map(plain, value_sentences(result(), settings))

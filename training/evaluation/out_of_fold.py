@@ -32,7 +32,7 @@ def out_of_fold(data: TrainingSet, fit: Fit) -> Floats:
 
 def customer_folds(data: TrainingSet) -> np.ndarray:
     """The fold of each row, by a hash of the customer: all rows of one customer share it, and it needs no seed."""
-    return (data.customer_share * FOLDS).astype(int)
+    return (data.customer_share("fold") * FOLDS).astype(int)
 
 
 def newest_half(data: TrainingSet) -> np.ndarray:

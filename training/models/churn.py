@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from features.engine.definition import FeatureSet
 from kernel.artefacts import ChurnManifest, percentile_grid
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import NotEnoughDataError
+from kernel.part import Floats
 from kernel.settings import Settings
-from training.dataset import TrainingSet
-from training.evaluation.groups import group_interval
+from training.dataset import RecentPast, TrainingSet
+from training.evaluation.groups import CONFIDENCE, group_interval
 from training.models.columns import model_columns
+from training.models.drift import Beginning, Drift, drift
 from training.models.mixture import fit_mixture
 
 FEWEST_OF_EACH = 20  # churners, and stayers: fewer cannot carry five folds and a calibration
+_NEARLY_NEVER = 1e-6
 
 
 def fit_churn(
@@ -26,6 +31,7 @@ def fit_churn(
     settings: Settings,
     as_of: datetime,
     fingerprint: str,
+    recent: RecentPast | None = None,
 ) -> ChurnPredictor:
     """Fit, calibrate and describe the churn model.
 
@@ -33,6 +39,7 @@ def fit_churn(
         data: ripe rows of the churn cohort.
         population: features of the cohort at ``as_of``; percentiles and usual levels are read from it.
         fingerprint: of the data known at ``as_of``.
+        recent: the windows that are not over; without them the level stays that of training.
 
     Raises:
         NotEnoughDataError: fewer than 20 customers churned, or stayed.
@@ -40,7 +47,7 @@ def fit_churn(
     check_outcomes(data)
     columns = model_columns(features, data.features)
     mixture = fit_mixture(data, columns, settings.training.seed)
-    happened, cutoff = data.churned[mixture.chosen], data.cutoff[mixture.chosen]
+    seen = data.rows(mixture.chosen)
     manifest = ChurnManifest(
         project=settings.project.name,
         currency=settings.project.currency,
@@ -55,13 +62,40 @@ def fit_churn(
         linear=mixture.line,
         slope=mixture.slope,
         intercept=mixture.intercept,
-        interval=group_interval(mixture.unseen, happened, cutoff),
-        base_rate=float(happened.mean()),
+        drift=0.0,
+        interval=group_interval(mixture.unseen, seen.churned, seen.cutoff),
+        base_rate=float(seen.churned.mean()),
         bands=settings.churn.bands,
     )
     model = ChurnPredictor(manifest, mixture.trees)
+    if recent is not None:
+        model = _moved(model, _drift(model, mixture.unseen, seen, recent))
     grid = percentile_grid(model.probability(model.inputs(population)))
-    return ChurnPredictor(manifest.model_copy(update={"percentile_grid": grid}), mixture.trees)
+    return ChurnPredictor(model.manifest.model_copy(update={"percentile_grid": grid}), mixture.trees)
+
+
+def _drift(model: ChurnPredictor, unseen: Floats, seen: TrainingSet, recent: RecentPast) -> Drift:
+    beginnings = [
+        Beginning(days, model.log_odds(model.inputs(rows.features)), rows.churned) for days, rows in recent.beginnings
+    ]
+    sure = np.clip(unseen, _NEARLY_NEVER, 1 - _NEARLY_NEVER)
+    log_odds = np.log(sure / (1 - sure))
+    return drift(log_odds, lambda days: recent.early(seen, days), beginnings, model.manifest.horizon_days)
+
+
+def _moved(model: ChurnPredictor, by: Drift) -> ChurnPredictor:
+    """The same model with the level of today, and intervals that say how well it is known."""
+    manifest = model.manifest
+    odds = manifest.base_rate / (1 - manifest.base_rate) * np.exp(by.shift)
+    moved = {
+        "drift": by.shift,
+        "intercept": manifest.intercept + by.shift,
+        "base_rate": float(odds / (1 + odds)),
+        "interval": manifest.interval.model_copy(
+            update={"level": by.deviation * float(norm.ppf((1 + CONFIDENCE) / 2))}
+        ),
+    }
+    return ChurnPredictor(manifest.model_copy(update=moved), model.booster)
 
 
 def check_outcomes(data: TrainingSet) -> None:

@@ -25,18 +25,18 @@ def fit_linear(inputs: Floats, columns: tuple[FeatureColumn, ...], target: Float
     mean, deviation = _moments(signed_log(inputs), unknown | is_word)
     numbers = np.where(unknown | is_word, 0.0, standardised(inputs, mean, deviation))
     words = [_one_hot(inputs[:, i], len(column.categories or ())) for i, column in enumerate(columns) if is_word[i]]
-    flagged = np.flatnonzero(unknown.any(axis=0))
+    flagged = np.flatnonzero(unknown.sum(axis=0))
     design = np.hstack([numbers, unknown[:, flagged], *words])
     # This solver ends at the optimum to the last digits, however many threads there are.
     model = LogisticRegression(C=1 / (penalty * len(inputs)), solver="newton-cholesky", max_iter=100)
     model.fit(design, target)
     sizes = [len(columns), len(flagged), *(part.shape[1] for part in words)]
-    weight, of_missing, *rest = np.split(model.coef_[0], np.cumsum(sizes)[:-1])
+    weight, of_missing, *rest = np.split(np.ravel(model.coef_), np.cumsum(sizes)[:-1])
     missing = np.zeros(len(columns))
-    missing[flagged] = of_missing
+    np.put(missing, flagged, of_missing)
     effects = iter(rest)
     raw = LinearPart(
-        intercept=float(model.intercept_[0]),
+        intercept=float(np.ravel(model.intercept_)[0]),
         mean=tuple(mean),
         deviation=tuple(deviation),
         weight=tuple(np.where(is_word, 0.0, weight)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -19,7 +20,7 @@ from training.models.linear import PENALTIES, fit_linear
 
 # Random thresholds, and a third of the features a tree: chosen, with the number of rounds, on Complete Journey's
 # cut-offs of June and July 2017, by AUC and average precision.
-TREES: dict[str, object] = {"objective": "binary", "extra_trees": True, "feature_fraction": 0.3}
+TREES: dict[str, Any] = {"objective": "binary", "extra_trees": True, "feature_fraction": 0.3}
 ROUNDS = 400
 WEIGHTS = (0.5, 1.0, 0.0)
 """Of the trees beside the line; the first that nothing beats is taken."""
@@ -90,7 +91,7 @@ class _Fitted:
 
 def _fit(rows: TrainingSet, columns: tuple[FeatureColumn, ...], seed: int, penalties: Sequence[float]) -> _Fitted:
     trees = fit_booster(rows.features, columns, rows.churned, seed=seed, rounds=ROUNDS, **TREES)
-    some = rows.at_most(_MOST_ROWS)
+    some = rows.at_most(_MOST_ROWS, "line")
     inputs = model_matrix(some.features, columns)
     return _Fitted(columns, trees, [fit_linear(inputs, columns, some.churned, penalty) for penalty in penalties])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -15,7 +16,7 @@ from training.models.boosting import fit_booster
 
 # Tweedie between Poisson (1) and gamma (2), whose variance grows like mean ** 1.5: a few large baskets do not rule the
 # fit, and the mean, unlike a median's, still carries a total.
-_SPEND = {"objective": "tweedie", "tweedie_variance_power": 1.5}
+_SPEND: dict[str, Any] = {"objective": "tweedie", "tweedie_variance_power": 1.5}
 
 
 @dataclass(frozen=True)
