@@ -216,7 +216,7 @@ def test_without_history_the_answer_is_the_populations_prior(
         "is_high_value": None,
     }
     assert score["churn_reasons"] == []
-    assert 0 < churn.base_rate < 1
+    assert 0 < churn.manifest.base_rate < 1
     assert value.prior_low < value.prior_spend < value.prior_high
 
 
