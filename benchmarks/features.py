@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from benchmarks import memory, moments, one_profile
 from benchmarks.data import Bench, naive
-from benchmarks.measure import Figure, medians, seconds
+from benchmarks.measure import Figure, apart, medians, seconds
 from benchmarks.pandas_features import pandas_features, read_frames, with_codes
 from benchmarks.sixty import AS_OF, NAMES, check_equal, sixty
 from benchmarks.sql_features import sql_features
@@ -29,13 +29,13 @@ def figures(bench: Bench) -> Iterator[Figure]:
     """Seconds and peak memory at the full size, the growth with rows, many moments, one more day, one profile."""
     size = bench.size
     folder = write_project(bench.folder / "whole", size)
-    with load_profiles(load_settings(folder)) as profiles:
-        whole = yield from _seconds(profiles, folder, size)
-        yield from moments.cutoffs(profiles, size)
-    yield from moments.one_more_day(bench.folder, size)
-    yield from _growth(bench.folder, size, whole)
+    first, *others = apart(_seconds, folder, size)
+    yield from (first, *others)
+    yield from apart(moments.cutoffs, folder, size)
+    yield from apart(moments.one_more_day, bench.folder, size)
+    yield from apart(_growth, bench.folder, size, first.ours)
     yield from memory.figures(folder, size)
-    yield from one_profile.figures()
+    yield from apart(one_profile.figures)
 
 
 def cold(profiles: Profiles, features: FeatureSet) -> pa.Table:
@@ -44,8 +44,12 @@ def cold(profiles: Profiles, features: FeatureSet) -> pa.Table:
     return pa.concat_tables([table for _, table in by_duckdb(profiles, features, [AS_OF])])
 
 
-def _seconds(profiles: Profiles, folder: Path, size: Size) -> Iterator[Figure]:
-    # Returns the median seconds of ours.
+def _seconds(folder: Path, size: Size) -> Iterator[Figure]:
+    with load_profiles(load_settings(folder)) as profiles:
+        yield from _against_others(profiles, folder, size)
+
+
+def _against_others(profiles: Profiles, folder: Path, size: Size) -> Iterator[Figure]:
     features, moment = sixty(), naive(AS_OF)
     frames = read_frames(folder)
     coded = with_codes(frames)
@@ -68,7 +72,6 @@ def _seconds(profiles: Profiles, folder: Path, size: Size) -> Iterator[Figure]:
     more = seconds(lambda: cold(profiles, everything))
     what = f"all {len(everything)} features of these tables, {size}"
     yield Figure("features", what, f"{len(NAMES)} of them, ours", more, mine, "s", note="how much more of them costs")
-    return mine
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:

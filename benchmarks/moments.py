@@ -28,8 +28,13 @@ MONTHS = tuple(
 DAY = timedelta(days=1)
 
 
-def cutoffs(profiles: Profiles, size: Size) -> Iterator[Figure]:
+def cutoffs(folder: Path, size: Size) -> Iterator[Figure]:
     """Twelve months at once, against the last alone and against each alone."""
+    with load_profiles(load_settings(folder)) as profiles:
+        yield from _cutoffs(profiles, size)
+
+
+def _cutoffs(profiles: Profiles, size: Size) -> Iterator[Figure]:
     one, twelve = medians([lambda: _cold(profiles, MONTHS[-1:]), lambda: _cold(profiles, MONTHS)], size.repetitions)
     alone = sum(seconds(lambda: _cold(profiles, [month])) for month in MONTHS)  # noqa: B023
     what = f"{len(NAMES)} features of 12 monthly cut-offs, {size}"

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import features as speed
 from benchmarks import moments, one_profile, scoring
 from benchmarks.data import AS_OF, EXAMPLE, Bench, loaded, naive, repeated, write_replica
-from benchmarks.measure import Figure, percentile
+from benchmarks.measure import Figure, apart, percentile
 from benchmarks.pandas_features import pandas_features, read_frames, with_codes
 from benchmarks.sixty import NAMES, check_equal, sixty
 from benchmarks.sql_features import sql_features
@@ -153,7 +153,7 @@ def test_every_figure_about_features_at_a_small_size(tmp_path: Path) -> None:
     with loaded(load_settings(folder)) as made:
         assert (made.count("customers"), made.count("transactions")) == (400, 8000)
         assert {finding.code for finding in made.findings} == {"P201", "P205"}
-        found = [*moments.cutoffs(made, bench.size)]
+    found = apart(moments.cutoffs, folder, bench.size)
     found += [*moments.one_more_day(tmp_path, bench.size)]
     found += [*one_profile.figures(profiles=4, against=2)]
     assert len(found) == 7
