@@ -209,6 +209,8 @@ def _loaded(
     findings += [finding for table in TABLES.values() for finding in orphans(connection, table)]
     if now is not None:
         findings += [finding for table in TABLES.values() for finding in future(connection, table, now)]
+    # A result that was read in part keeps its transaction open, and with it the memory of every table dropped later.
+    connection.execute("SELECT 1").fetchall()
     engine = settings.engine.model_copy(update={"spark_tables": settings.spark_tables})
     return Profiles(connection, attributes, settings.project.timezone, tuple(findings), mapped, scratch, engine)
 

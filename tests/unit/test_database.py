@@ -17,6 +17,7 @@ from features.contract.database import Scratch
 from features.contract.profiles import Profiles, profiles_from_frames
 from features.definitions import feature_set
 from features.engine.build import build_features
+from features.engine.events import forget, prepare
 from kernel.clock import parse_as_of
 from kernel.errors import DataError, UsageError
 from tests.histories import bits
@@ -193,3 +194,16 @@ def test_a_lent_database_is_empty_again_whatever_was_made_in_it() -> None:
         with profiles_from_frames(frames, {}, "UTC") as profiles:
             found.append(build_features(profiles, feature_set({}), AS_OF).at["anna", "net_spend"])
     assert found == [1.0, 2.0]
+
+
+def test_what_is_forgotten_leaves_memory(project: TinyProject) -> None:
+    lines = "".join(f"anna,r{i},2023-0{1 + i % 9}-11 10:00:00,{i}\n" for i in range(20_000))
+    (project.folder / "sales.csv").write_text("id,receipt,at,paid\n" + lines, encoding="utf-8")
+    with project.profiles() as profiles:
+        used: list[int] = []
+        for _ in range(4):
+            prepare(profiles)
+            forget(profiles)
+            [(found,)] = rows(profiles, "SELECT CAST(sum(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()")
+            used.append(found)
+    assert used[3] < 1.1 * used[0]
