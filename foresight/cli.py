@@ -41,6 +41,13 @@ AsOf = Annotated[
 ]
 
 
+class ModelKind(StrEnum):
+    """The models of a project."""
+
+    CHURN = "churn"
+    VALUE = "value"
+
+
 class ReportFormat(StrEnum):
     """What ``foresight check`` prints."""
 
@@ -187,6 +194,46 @@ def report(
         out.print(backtest_tables(result, project.settings.project.currency))
     write_report(project, results, to)
     out.print(f"Report: {to}", soft_wrap=True)
+
+
+@app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")
+def rollback(
+    kind: Annotated[ModelKind, typer.Argument(help="Which model to take back.")],
+    config: Config = Path("foresight.toml"),
+) -> None:
+    """Put the version back in use that the present champion replaced."""
+    from kernel.model_registry import ModelRegistry
+    from kernel.settings import load_settings
+
+    settings = load_settings(config)
+    registry = ModelRegistry.of(settings)
+    name = settings.model_name(kind.value)
+    taken_back = registry.require(name)
+    out.print(f"{registry.rollback(name)} is the champion again, in place of {taken_back}.")
+    out.print("A service that runs goes on with the model it has loaded: start it again.")
+
+
+@app.command(epilog="Example: foresight judge customers.csv --label Churn --customer customerID")
+def judge(
+    table: Annotated[Path, typer.Argument(help="A flat table: .csv or .parquet, one row per customer.")],
+    label: Annotated[str, typer.Option(help="The column that says what came.")],
+    positive: Annotated[
+        str | None, typer.Option(help="Its value that counts as the outcome; 1, true and yes need no word.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option(help="The column of the customer; default: a row is one.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to use although it gives the outcome away; may be repeated.")
+    ] = None,
+) -> None:
+    """Say how well an outcome can be told from the other columns of a table, by folds of customers."""
+    from foresight.console import judgement_table
+    from foresight.flat_files import read_flat
+    from training.flat_table import judge_table
+
+    rows = read_flat(table)
+    with problems.status("judge"):
+        found = judge_table(rows, label, positive=positive, customer=customer, keep=tuple(keep or ()))
+    out.print(judgement_table(found, label))
 
 
 @app.command(epilog="Example: foresight relocate -c examples/complete_journey")

@@ -16,9 +16,12 @@ from features.engine.definition import FeatureSet, Unit
 from features.engine.snapshot import Snapshot, StoredRows
 from features.usability.report import UsabilityReport
 from training.backtest import BacktestResult
+from training.evaluation.statements import grade_sentence
+from training.flat_table import TableJudgement
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
 _WIDE = 120  # characters that eight columns need to be read
+_WEAK, _WIDE_AUC = 0.65, 0.1
 
 
 @contextmanager
@@ -154,7 +157,46 @@ def backtest_tables(result: BacktestResult, currency: str) -> Group:
         {"mae": f"MAE {currency}", "spearman": "rank corr.", "gini": "Gini", "total_ratio": "total/actual"},
         result.value,
     )
-    return Group(churn, value)
+    grade = [] if result.grade is None else [grade_sentence(result.grade)]
+    return Group(churn, *grade, value)
+
+
+def judgement_table(found: TableJudgement, label: str) -> Group:
+    """What a flat table is worth: figures, the grade, and what was left out."""
+    table = Table(
+        title=f"'{label}' told from {len(found.columns)} columns, by folds of customers", title_justify="left"
+    )
+    for column in ("Figure", "Value"):
+        table.add_column(column, justify="right" if column == "Value" else "left", overflow="fold")
+    auc, metrics = found.auc, found.metrics
+    table.add_row("Customers", f"{found.customers:,}")
+    table.add_row("with the outcome", f"{found.happened:,} ({found.happened / found.customers:.1%})")
+    interval = "" if auc is None else f" (95 % interval {auc.low:.3f} to {auc.high:.3f})"
+    table.add_row("AUC", f"{metrics['auc']:.3f}{interval}")
+    table.add_row("AUC, mean of five folds", f"{metrics['auc_of_folds']:.3f}")
+    table.add_row("Average precision", f"{metrics['average_precision']:.3f} (chance {metrics['base_rate']:.3f})")
+    table.add_row("Brier score", f"{metrics['brier']:.4f}")
+    table.add_row("Calibration error", f"{metrics['ece']:.3f}")
+    table.add_row("Lift, top tenth", f"{metrics['lift_top_tenth']:.1f}")
+    notes = [] if found.grade is None else [grade_sentence(found.grade)]
+    notes += [f"Weak: {weakness}" for weakness in _weaknesses(found)]
+    notes += [f"Left out: {escape(name)} ({reason})." for name, reason in found.left_out.items()]
+    if found.repeated:
+        notes.append(f"{found.repeated:,} rows equal another one; equal rows were kept in one fold.")
+    notes.append("A table without dates cannot show that a column was known before the outcome: that is yours to know.")
+    return Group(table, *notes)
+
+
+def _weaknesses(found: TableJudgement) -> list[str]:
+    auc = found.auc
+    if auc is None:
+        return ["no interval of the AUC can be told."]
+    notes: list[str] = []
+    if auc.estimate < _WEAK:
+        notes.append(f"an AUC of {auc.estimate:.2f} is closer to chance (.50) than to what churn models mostly reach.")
+    if auc.high - auc.low > _WIDE_AUC:
+        notes.append(f"the AUC may lie anywhere from {auc.low:.2f} to {auc.high:.2f}: too few customers.")
+    return notes
 
 
 def _figures_table(title: str, headings: Mapping[str, str], models: Mapping[str, Mapping[str, float]]) -> Table:

@@ -12,6 +12,7 @@ from kernel.errors import NotEnoughDataError, UsageError, did_you_mean
 from kernel.settings import Settings
 from training.backtest import BacktestResult
 from training.evaluation.report import PublishedFigure, render_report
+from training.labels.rhythm import Rhythm, purchase_rhythm
 from training.splits import training_cutoffs
 
 _MOST_DATES = 4
@@ -75,6 +76,15 @@ def published_figures(settings: Settings, results: Sequence[BacktestResult]) -> 
     return figures
 
 
+def _rhythm(project: Project, as_of: datetime) -> Rhythm | None:
+    if project.settings.churn.definition != "transactions":
+        return None
+    try:
+        return purchase_rhythm(project.profiles, as_of)
+    except NotEnoughDataError:
+        return None
+
+
 def write_report(project: Project, results: Sequence[BacktestResult], path: Path) -> None:
     """Write the page.
 
@@ -84,13 +94,15 @@ def write_report(project: Project, results: Sequence[BacktestResult], path: Path
     if not path.parent.is_dir():
         raise UsageError(f"The folder '{path.parent}' does not exist.", where="--out", fix="Make it, or name another.")
     names = {kind: project.registry.champion(project.settings.model_name(kind)) for kind in ("churn", "value")}
+    as_of = max(result.as_of for result in results)
     page = render_report(
         project.settings,
         results,
         findings=project.findings,
         models={kind: str(version) for kind, version in names.items() if version is not None},
-        as_of=max(result.as_of for result in results),
+        as_of=as_of,
         made_at=utc_now(),
         published=published_figures(project.settings, results),
+        rhythm=_rhythm(project, as_of),
     )
     path.write_text(page, encoding="utf-8")

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from kernel.errors import RegistryError
 from kernel.linear_part import LinearPart
 from kernel.part import Floats, Part
+from kernel.trained_range import TrainedRange
 
 MANIFEST = "manifest.json"
 GRID_POINTS = 1001  # percentiles are read from a grid a tenth of a point fine
@@ -34,6 +35,7 @@ class FeatureColumn(Part):
     version: int
     categories: tuple[str, ...] | None = None
     typical: float | None = None  # the median of the training population
+    usual: str | None = None  # the feature that says the customer's own usual level of the same thing
 
 
 class Similar(Part):
@@ -129,6 +131,7 @@ class ChurnManifest(Manifest):
     drift: float = 0.0  # the part of the intercept by which the level of as_of lies above that of training
     interval: GroupInterval
     base_rate: float
+    trained_range: TrainedRange
     bands: tuple[float, float]
 
 

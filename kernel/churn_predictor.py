@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kernel.artefacts import ChurnManifest, Floats, model_matrix, percentiles, read_manifest, write_manifest
+from kernel.linear_part import LinearPart
 
 BOOSTER = "booster.txt"
 
@@ -39,11 +40,7 @@ class ChurnPredictor:
     def log_odds(self, inputs: Floats) -> Floats:
         """Calibrated log-odds of churn, shape (rows,)."""
         manifest = self.manifest
-        # One thread: for single rows OpenMP's spinning costs more than the work, and the result is the same.
-        trees = self.booster.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < 1000 else 0)
-        raw = manifest.trees_weight * np.asarray(trees)
-        if manifest.linear is not None:
-            raw += (1 - manifest.trees_weight) * manifest.linear.log_odds(inputs)
+        raw = raw_log_odds(self.booster, manifest.linear, manifest.trees_weight, inputs)
         return manifest.slope * raw + manifest.intercept
 
     def probability(self, inputs: Floats) -> Floats:
@@ -79,3 +76,11 @@ class ChurnPredictor:
             parts[:, :-1] += share * manifest.linear.effects(inputs)
             parts[:, -1] += share * manifest.linear.intercept
         return parts
+
+
+def raw_log_odds(trees: lgb.Booster, line: LinearPart | None, trees_weight: float, inputs: Floats) -> Floats:
+    """What trees and line say, mixed, before it is calibrated, shape (rows,)."""
+    # One thread: for single rows OpenMP's spinning costs more than the work, and the result is the same.
+    of_trees = trees.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < 1000 else 0)
+    raw = trees_weight * np.asarray(of_trees)
+    return raw if line is None else raw + (1 - trees_weight) * line.log_odds(inputs)

@@ -31,6 +31,7 @@ from kernel.registry_database import RegistryDatabase
 from kernel.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+_BEFORE = "champion_before"
 NATIVE = "native"  # the folder of native files within a stored model
 SCRIPT = Path(__file__).with_name("pyfunc_model.py")
 REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pydantic", "scipy")
@@ -197,6 +198,33 @@ class ModelRegistry:
         with self._told():
             self._version(name, version)
             self._client.set_registered_model_alias(name, alias, str(version))
+
+    def promote(self, name: str, version: int) -> None:
+        """Make a version the champion; it remembers whom it replaces. Raises RegistryError when there is none such."""
+        before = self.champion(name)
+        if before is not None and before.version != version:
+            with self._told():
+                self._version(name, version)
+                self._client.set_model_version_tag(name, str(version), _BEFORE, str(before.version))
+        self.set_alias(name, CHAMPION, version)
+
+    def rollback(self, name: str) -> ModelVersion:
+        """Make the version champion that the present one replaced; again, and it is the one before that.
+
+        Raises:
+            RegistryError: there is no champion, or it replaced none.
+        """
+        champion = self.require(name)
+        with self._told():
+            before = self._client.get_model_version(name, str(champion.version)).tags.get(_BEFORE)
+        if before is None:
+            raise RegistryError(
+                f"{champion} replaced no other version: there is nothing to go back to.",
+                where=self._where,
+                fix="Train again, or set the alias 'champion' in MLflow.",
+            )
+        self.set_alias(name, CHAMPION, int(before))
+        return self.require(name)
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
         """All versions of a model, rising; none when there is no such model."""

@@ -25,11 +25,12 @@ class Section(BaseModel):
 
 
 class ProjectSection(Section):
-    """Who and where: names, money, time."""
+    """Who and where: names, money, time, and the language in which reasons are said."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")
     timezone: str = "UTC"
+    language: Literal["en", "de"] = "en"
 
     @field_validator("timezone")
     @classmethod

@@ -13,6 +13,7 @@ class Status(StrEnum):
     SCORED = "scored"
     INACTIVE = "inactive"  # outside the churn cohort: already gone by its definition; value and P(alive) still hold
     INSUFFICIENT_HISTORY = "insufficient_history"  # nothing known before as_of: the population's prior is given
+    INSUFFICIENT_EVIDENCE = "insufficient_evidence"  # unlike all that was trained on: the population's prior is given
     NO_CONSENT = "no_consent"  # profiling is not allowed: no number at all
 
 
@@ -33,11 +34,26 @@ class Reason:
         text: the same in words, with value and unit, and the usual level of active customers.
         value: the feature's value; None when it is unknown, a string for an attribute.
         effect: additive contribution to the log-odds of churn; above 0 raises the risk.
+        group: of the feature.
+        usual: this customer's own usual level of the same thing; None where there is none.
+        typical: the median of the customers the model was trained on; None for a word.
     """
 
     code: str
     text: str
     value: float | str | None
+    effect: float
+    group: str
+    usual: float | None
+    typical: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEffect:
+    """What a group of features adds to the log-odds of churn; ``label`` is the group in words."""
+
+    group: str
+    label: str
     effect: float
 
 
@@ -54,6 +70,8 @@ class Score:
     churn_percentile: float | None
     churn_band: Band | None
     churn_reasons: tuple[Reason, ...]
+    churn_groups: tuple[GroupEffect, ...]
+    churn_base: float | None
     probability_alive: float | None
     expected_purchases: float | None
     lifetime_value: float | None

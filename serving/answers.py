@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from kernel.types import Score
 from serving.insights import Insight, InsightSource, ModelVersions
-from serving.schemas import ActionAnswer, CustomerScore, ReasonAnswer, Recommendation, WithheldActionAnswer
+from serving.schemas import (
+    ActionAnswer,
+    CustomerScore,
+    GroupAnswer,
+    ReasonAnswer,
+    Recommendation,
+    WithheldActionAnswer,
+)
 
 if TYPE_CHECKING:
     from serving.decisioning import decision as decisioning
@@ -53,6 +60,10 @@ def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
         churn_percentile=score.churn_percentile,
         churn_band=score.churn_band,
         churn_reasons=_reasons(score),
+        churn_groups=tuple(
+            GroupAnswer(group=one.group, label=one.label, effect=one.effect) for one in score.churn_groups
+        ),
+        churn_base=score.churn_base,
         probability_alive=score.probability_alive,
         expected_purchases=score.expected_purchases,
         lifetime_value=score.lifetime_value,
@@ -102,7 +113,15 @@ def _policy(insight: Insight, context: AnswerContext) -> str:
 
 def _reasons(score: Score) -> tuple[ReasonAnswer, ...]:
     return tuple(
-        ReasonAnswer(code=reason.code, text=reason.text, value=reason.value, effect=reason.effect)
+        ReasonAnswer(
+            code=reason.code,
+            text=reason.text,
+            value=reason.value,
+            effect=reason.effect,
+            group=reason.group,
+            usual=reason.usual,
+            typical=reason.typical,
+        )
         for reason in score.churn_reasons
     )
 

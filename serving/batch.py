@@ -22,8 +22,17 @@ CHUNK = 5120  # a quarter of a row group of the snapshot's file
 Writer = Callable[[Iterable[pa.Table], Path], None]
 _MOMENT = pa.timestamp("us", tz="UTC")
 _REASON = pa.struct(
-    {"code": pa.string(), "text": pa.string(), "value": pa.float64(), "effect": pa.float64()}  # type: ignore[arg-type]
+    {
+        "code": pa.string(),
+        "text": pa.string(),
+        "value": pa.float64(),
+        "effect": pa.float64(),
+        "group": pa.string(),
+        "usual": pa.float64(),
+        "typical": pa.float64(),
+    }  # type: ignore[arg-type]
 )
+_GROUP = pa.struct({"group": pa.string(), "label": pa.string(), "effect": pa.float64()})  # type: ignore[arg-type]
 _ACTION = pa.struct(
     {
         "action": pa.string(),
@@ -65,6 +74,8 @@ SCHEMA = pa.schema(
         "lifetime_value_high": pa.float64(),
         "value_horizon_days": pa.int64(),
         "currency": pa.string(),
+        "churn_groups": pa.list_(_GROUP),
+        "churn_base": pa.float64(),
     }  # type: ignore[arg-type]
 )
 """The file's columns; later versions add some and rename none (docs/reference/scores.md)."""
@@ -148,7 +159,7 @@ def _write_csv(tables: Iterable[pa.Table], path: Path) -> None:
         file.write(",".join(SCHEMA.names) + "\n")
         for table in tables:
             frame: pd.DataFrame = table.to_pandas(types_mapper=None)
-            for name in ("churn_reasons", "recommended_actions"):
+            for name in ("churn_reasons", "churn_groups", "recommended_actions"):
                 frame[name] = [
                     orjson.dumps(list(items), option=orjson.OPT_SERIALIZE_NUMPY).decode() for items in frame[name]
                 ]

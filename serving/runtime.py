@@ -201,6 +201,7 @@ def load_scorer(settings: Settings) -> Scorer:
         ValuePredictor.load(registry.download(value)),
         str(churn),
         str(value),
+        settings.project.language,
     )
 
 

@@ -154,6 +154,17 @@ class ReasonAnswer(Body):
     text: str
     value: float | str | None
     effect: float
+    group: str
+    usual: float | None = Field(description="this customer's own usual level of the same thing")
+    typical: float | None = Field(description="the median of the customers that the model was trained on")
+
+
+class GroupAnswer(Body):
+    """What a group of features adds to the log-odds of churn; all groups and ``churn_base`` make them."""
+
+    group: str
+    label: str
+    effect: float
 
 
 class ActionAnswer(Body):
@@ -194,6 +205,8 @@ class CustomerScore(Body):
     churn_percentile: float | None
     churn_band: Band | None
     churn_reasons: tuple[ReasonAnswer, ...]
+    churn_groups: tuple[GroupAnswer, ...]
+    churn_base: float | None = Field(description="the log-odds of churn before any group of features is added")
     probability_alive: Probability | None
     expected_purchases: float | None
     lifetime_value: float | None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import NotEnoughDataError
-from kernel.model_registry import CHALLENGER, CHAMPION, ModelRegistry, ModelVersion, TrainingData, TrainingRun
+from kernel.model_registry import CHALLENGER, ModelRegistry, ModelVersion, TrainingData, TrainingRun
 from kernel.value_predictor import ValuePredictor
 from training.backtest import BacktestResult, Trainer, backtest
 from training.models.boosting import ROUNDS, SHARED
@@ -133,7 +133,7 @@ class _Registration:
             )
         self.registry.set_alias(name, CHALLENGER, version.version)
         if verdict.promote:
-            self.registry.set_alias(name, CHAMPION, version.version)
+            self.registry.promote(name, version.version)
         return TrainedModel(version, metrics, verdict)
 
     def _parameters(self, predictor: ChurnPredictor | ValuePredictor) -> Mapping[str, object]:

@@ -121,6 +121,7 @@ FEATURES = (
         expression=_unit_price,
         phrase=f"paid for a unit on average {_LAST}",
         unit=Unit.MONEY,
+        usual="unit_price_365d",
     ),
     Feature(
         name="unit_price_365d",
@@ -147,6 +148,7 @@ FEATURES = (
         expression=_discount_share,
         phrase=f"of the list price saved by discounts {_LAST}",
         unit=Unit.SHARE,
+        usual="discount_share_365d",
         version=2,
     ),
     Feature(

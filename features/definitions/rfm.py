@@ -11,6 +11,7 @@ FEATURES = (
         expression=lambda days: days.days_ago.min(),
         phrase="days since the last purchase",
         unit=Unit.DAYS,
+        usual="mean_gap_days",
     ),
     Feature(
         name="frequency",
@@ -71,6 +72,7 @@ FEATURES = (
         expression=lambda days: days.amount.argmin(days.day_ago),
         phrase="spent on the last purchase day",
         unit=Unit.MONEY,
+        usual="monetary_value",
     ),
     Feature(
         name="day_spend_variation",

@@ -61,6 +61,7 @@ FEATURES = (
         expression=lambda gaps: gaps.gap_days.max(where=gaps["rank"] == 1),
         phrase="days between the last two purchases",
         unit=Unit.DAYS,
+        usual="mean_gap_days",
     ),
     Feature(
         name="mean_gap_days_newest_5",
@@ -69,6 +70,7 @@ FEATURES = (
         expression=_mean_gap(newest=5),
         phrase="days between the newest purchases on average",
         unit=Unit.DAYS,
+        usual="mean_gap_days",
     ),
     Feature(
         name="mean_gap_days_180d",
@@ -78,6 +80,7 @@ FEATURES = (
         expression=_mean_gap(),
         phrase="days between purchases on average, of the last 180 days",
         unit=Unit.DAYS,
+        usual="mean_gap_days",
     ),
     Feature(
         name="gap_variation",

@@ -44,6 +44,7 @@ def _in_windows() -> Iterator[Feature]:
             ),
             phrase=f"per order {last}",
             unit=Unit.MONEY,
+            usual="mean_order",
             version=2,
         )
         yield Feature(

@@ -79,6 +79,7 @@ class Feature:
         window_days: only rows at most this many days old (``as_of`` itself is exclusive); None for the whole history.
         when_unknown: the value where the customer has no such rows; None for "missing".
         owner, version: the version rises when the meaning changes.
+        usual: the feature that says this customer's own usual level of the same thing, in the same unit.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Feature:
     when_unknown: float | None = None
     owner: str = "foresight"
     version: int = 1
+    usual: str | None = None
 
     @property
     def is_word(self) -> bool:

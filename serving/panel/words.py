@@ -16,6 +16,7 @@ STATUSES = {
     Status.SCORED: "Scored",
     Status.INACTIVE: "Inactive",
     Status.INSUFFICIENT_HISTORY: "Not enough history",
+    Status.INSUFFICIENT_EVIDENCE: "Not enough evidence",
     Status.NO_CONSENT: "No consent",
 }
 
@@ -29,6 +30,11 @@ STATUS_TEXTS = {
         "Not enough history yet",
         "Too little is known about this customer. Numbers shown here are those of a typical new customer, "
         "not of this one.",
+    ),
+    Status.INSUFFICIENT_EVIDENCE: (
+        "Unlike the customers we know",
+        "What is known about this customer lies outside everything the models were trained on. Numbers shown here are "
+        "those of a typical customer, not of this one.",
     ),
     Status.NO_CONSENT: (
         "No consent to profiling",

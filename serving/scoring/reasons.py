@@ -1,16 +1,14 @@
-"""Why a customer's churn score is what it is: the largest exact parts, in words."""
+"""Why a customer's churn score is what it is: the largest exact parts in words, and all of them by group."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.engine.definition import Unit
 from kernel.artefacts import FeatureColumn, Floats
-from kernel.types import Reason
+from kernel.types import GroupEffect, Reason
+from serving.scoring.wording import Value, Wording
 
 TOP = 5
 PER_GROUP = 2
@@ -21,29 +19,50 @@ def top_reasons(
     inputs: Floats,
     contributions: Floats,
     columns: tuple[FeatureColumn, ...],
-    currency: str,
+    wording: Wording,
 ) -> list[tuple[Reason, ...]]:
     """The features with the largest effect, up or down, for each row: ``TOP`` at most, ``PER_GROUP`` of one group.
 
     Args:
-        features: rows x features; read for words only.
+        features: rows x features; read for words, and for the customer's own usual levels.
         inputs: shape (rows, columns), the model's.
         contributions: shape (rows, columns + 1), log-odds; the last column is the base and no reason.
     """
     parts = contributions[:, :-1]
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")
     words = {i: features[c.name].to_list() for i, c in enumerate(columns) if c.categories is not None}
+    usual = {name: features[name].to_list() for name in {c.usual for c in columns} if name in features.columns}
     reasons: list[tuple[Reason, ...]] = []
     for row in range(len(parts)):
-        chosen = _spread_over_groups(order[row], parts[row], columns)
-        values = [_value(words[i][row] if i in words else float(inputs[row, i])) for i in chosen]
-        reasons.append(
-            tuple(
-                Reason(columns[i].name, in_words(columns[i], value, currency), value, float(parts[row, i]))
-                for i, value in zip(chosen, values, strict=True)
-            )
-        )
+        found: list[Reason] = []
+        for i in _spread_over_groups(order[row], parts[row], columns):
+            column = columns[i]
+            value = _known(words[i][row] if i in words else float(inputs[row, i]))
+            own = _known(usual[column.usual][row]) if column.usual in usual else None
+            own = own if isinstance(own, float) and value is not None else None
+            text = wording.reason(column, value, own)
+            found.append(Reason(column.name, text, value, float(parts[row, i]), column.group, own, column.typical))
+        reasons.append(tuple(found))
     return reasons
+
+
+def group_effects(
+    contributions: Floats, columns: tuple[FeatureColumn, ...], wording: Wording
+) -> list[tuple[GroupEffect, ...]]:
+    """The parts summed by group, the largest first; with the base they make the log-odds of each row.
+
+    Args:
+        contributions: shape (rows, columns + 1), log-odds.
+    """
+    names = list(dict.fromkeys(column.group for column in columns))
+    member = np.array([[column.group == name for name in names] for column in columns], dtype=np.float64)
+    effects = contributions[:, :-1] @ member
+    labels = [wording.group(name) for name in names]
+    order = np.argsort(-np.abs(effects), axis=1, kind="stable").tolist()
+    return [
+        tuple(GroupEffect(names[i], labels[i], float(row[i])) for i in places)
+        for row, places in zip(effects, order, strict=True)
+    ]
 
 
 def _spread_over_groups(order: NDArray[np.intp], parts: Floats, columns: tuple[FeatureColumn, ...]) -> list[int]:
@@ -60,29 +79,5 @@ def _spread_over_groups(order: NDArray[np.intp], parts: Floats, columns: tuple[F
     return chosen
 
 
-def _value(found: float | str | None) -> float | str | None:
+def _known(found: Value) -> Value:
     return None if found is None or found != found else found
-
-
-def in_words(column: FeatureColumn, value: float | str | None, currency: str) -> str:
-    """A feature's value as a phrase with its unit, beside the median of the training population."""
-    if value is None:
-        # A mean or a share needs rows to be taken from: there were none in its window.
-        return f"nothing to measure: {column.phrase}"
-    if isinstance(value, str):
-        return f"{column.phrase}: {value}"
-    text = f"{_written(value, column.unit, currency)} {column.phrase}"
-    typical = None if column.typical is None else _written(column.typical, column.unit, currency)
-    return text if typical is None else f"{text} (typical: {typical})"
-
-
-def _written(number: float, unit: str, currency: str) -> str:
-    if unit == Unit.MONEY:
-        return f"{currency} {number:,.0f}" if abs(number) >= 10 else f"{currency} {number:z,.2f}"
-    if unit == Unit.SHARE:
-        return f"{number:.0%}"
-    if unit == Unit.RATIO and 0 < abs(number) < 0.1:
-        return f"{number:z.2f}"  # rates and concentrations are small: one digit would say 0.0 of all of them
-    if unit == Unit.RATIO or (number != math.floor(number) and abs(number) < 10):
-        return f"{number:z,.1f}"
-    return f"{number:,.0f}"

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cohorts import at_risk, is_known
+from features import cohorts
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
-from kernel.types import Band, Reason, Score, Status
+from kernel.types import Band, GroupEffect, Reason, Score, Status
 from kernel.value_predictor import ValuePredictor
-from serving.scoring.reasons import top_reasons
+from serving.scoring.reasons import group_effects, top_reasons
+from serving.scoring.wording import Wording
 
 # The numbers of a score, in the order of Score; absent ones are NaN here and None for a person.
 NUMBERS = (
@@ -30,6 +31,8 @@ NUMBERS = (
     "lifetime_value_high",
     "value_percentile",
 )
+_PRIOR = (Status.INSUFFICIENT_HISTORY, Status.INSUFFICIENT_EVIDENCE)
+"""Of whom the population's figures are said."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Scores:
     Attributes:
         numbers: index customer_id, columns NUMBERS, float64, NaN where no number may be given.
         status, band, high_value: shape (rows,); band and high_value are None where not given.
+        groups: what each group of features adds to the log-odds of churn.
+        base: what is left of the log-odds without them, shape (rows,); NaN where there are none.
     """
 
     as_of: datetime
@@ -48,6 +53,8 @@ class Scores:
     band: NDArray[np.object_]
     high_value: NDArray[np.object_]
     reasons: list[tuple[Reason, ...]]
+    groups: list[tuple[GroupEffect, ...]]
+    base: Floats
     churn_model: str
     value_model: str
 
@@ -69,6 +76,8 @@ class Scores:
             churn_band=self.band[row],
             is_high_value=self.high_value[row],
             churn_reasons=self.reasons[row],
+            churn_groups=self.groups[row],
+            churn_base=_number(float(self.base[row])),
             churn_model=self.churn_model,
             value_model=self.value_model,
             **given,
@@ -90,12 +99,14 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scorer:
-    """The champions, loaded. ``churn_version`` and ``value_version`` are ``name/version`` of the registry."""
+    """The champions, loaded. ``churn_version`` and ``value_version`` are ``name/version`` of the registry; ``language``
+    is that of the reasons."""
 
     churn: ChurnPredictor
     value: ValuePredictor
     churn_version: str
     value_version: str
+    language: str = "en"
 
     def score(
         self, features: pd.DataFrame, consent: NDArray[np.bool_], *, as_of: datetime, scored_at: datetime
@@ -112,22 +123,29 @@ class Scorer:
         status = self._status(features, consent)
         numbers = pd.DataFrame(np.nan, index=features.index, columns=list(NUMBERS), dtype="float64")
         reasons: list[tuple[Reason, ...]] = [()] * len(features)
-        scored = np.flatnonzero(status == Status.SCORED)
+        groups: list[tuple[GroupEffect, ...]] = [()] * len(features)
+        base = np.full(len(features), np.nan)
+        at_risk = np.flatnonzero(status == Status.SCORED)
+        inputs = self.churn.inputs(features if len(at_risk) == len(features) else features.iloc[at_risk])
+        outside = self.churn.manifest.trained_range.is_outside(inputs)
+        status[at_risk[outside]] = Status.INSUFFICIENT_EVIDENCE
+        scored, inputs = at_risk[~outside], inputs[~outside]
         known = np.flatnonzero((status == Status.SCORED) | (status == Status.INACTIVE))
         if len(scored):
             rows = features if len(scored) == len(features) else features.iloc[scored]
-            inputs = self.churn.inputs(rows)
             _put(numbers, scored, self._churn_numbers(inputs))
             parts = self.churn.contributions(inputs)
-            texts = top_reasons(rows, inputs, parts, self.churn.manifest.columns, self.churn.manifest.currency)
-            for place, found in zip(scored, texts, strict=True):
-                reasons[place] = found
+            columns, base[scored] = self.churn.manifest.columns, parts[:, -1]
+            wording = Wording.of(self.language, self.churn.manifest.currency)
+            texts, effects = top_reasons(rows, inputs, parts, columns, wording), group_effects(parts, columns, wording)
+            for place, text, effect in zip(scored, texts, effects, strict=True):
+                reasons[place], groups[place] = text, effect
         if len(known):
             rows = features if len(known) == len(features) else features.iloc[known]
             _put(numbers, known, self._value_numbers(rows))
-        new = np.flatnonzero(status == Status.INSUFFICIENT_HISTORY)
-        if len(new):
-            _put(numbers, new, self._priors(len(new)))
+        unknown = np.flatnonzero(np.isin(status, _PRIOR))
+        if len(unknown):
+            _put(numbers, unknown, self._priors(len(unknown)))
         return Scores(
             as_of=as_of,
             scored_at=scored_at,
@@ -136,15 +154,17 @@ class Scorer:
             band=self._bands(numbers["churn_percentile"].to_numpy()),
             high_value=self._high_value(numbers["lifetime_value"].to_numpy(), status),
             reasons=reasons,
+            groups=groups,
+            base=base,
             churn_model=self.churn_version,
             value_model=self.value_version,
         )
 
     def _status(self, features: pd.DataFrame, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
         churn = self.churn.manifest
-        active = at_risk(features, churn.definition, churn.active_days)
+        active = cohorts.at_risk(features, churn.definition, churn.active_days)
         status = np.where(active, Status.SCORED, Status.INACTIVE).astype(object)
-        status[~is_known(features, churn.definition)] = Status.INSUFFICIENT_HISTORY
+        status[~cohorts.is_known(features, churn.definition)] = Status.INSUFFICIENT_HISTORY
         status[~consent] = Status.NO_CONSENT
         return status
 
@@ -194,7 +214,7 @@ class Scorer:
 
     def _high_value(self, expected: Floats, status: NDArray[np.object_]) -> NDArray[np.object_]:
         flags = self.value.is_high_value(expected).astype(object)
-        flags[(status == Status.NO_CONSENT) | (status == Status.INSUFFICIENT_HISTORY)] = None
+        flags[np.isin(status, (Status.NO_CONSENT, *_PRIOR))] = None
         return flags
 
 

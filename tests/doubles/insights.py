@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from kernel.errors import DataError, NotFoundError
-from kernel.types import Band, Reason, Score, Status
+from kernel.types import Band, GroupEffect, Reason, Score, Status
 from serving.decisioning.decision import Candidate, Decision, Recommendation
 from serving.decisioning.policy import BeliefStatus
 from serving.http.deployment import Deployment
@@ -33,10 +33,12 @@ SCORED = Score(
     churn_percentile=82.0,
     churn_band=Band.MEDIUM,
     churn_reasons=(
-        Reason("rfm_recency_days", "No purchase for 31 days; usual is 6 days", 31.0, 0.91),
-        Reason("coupons_90d", "Redeemed 4 coupons in 90 days; usual is 0", 4.0, -0.18),
-        Reason("favourite_category", "Buys mostly <i>GROCERY</i>", "<i>GROCERY</i>", 0.05),
+        Reason("rfm_recency_days", "No purchase for 31 days; usual is 6 days", 31.0, 0.91, "rfm", 6.0, 4.5),
+        Reason("coupons_90d", "Redeemed 4 coupons in 90 days; usual is 0", 4.0, -0.18, "engagement", None, 0.0),
+        Reason("favourite_category", "Buys mostly <i>GROCERY</i>", "<i>GROCERY</i>", 0.05, "attributes", None, None),
     ),
+    churn_groups=(GroupEffect("rfm", "Recency", 0.91), GroupEffect("engagement", "Reactions", -0.18)),
+    churn_base=-1.5,
     probability_alive=0.875,
     expected_purchases=9.5,
     lifetime_value=283.4000244140625,
@@ -54,6 +56,8 @@ _NO_CHURN = {
     "churn_percentile": None,
     "churn_band": None,
     "churn_reasons": (),
+    "churn_groups": (),
+    "churn_base": None,
     "churn_probability_low": None,
     "churn_probability_high": None,
 }
@@ -72,6 +76,7 @@ SCORES = (
     dataclasses.replace(SCORED, customer_id="3", status=Status.INSUFFICIENT_HISTORY, **_NO_CHURN),
     dataclasses.replace(SCORED, customer_id="4", status=Status.NO_CONSENT, **_NO_CHURN, **_NO_VALUE),
     dataclasses.replace(SCORED, customer_id=HOSTILE_ID),
+    dataclasses.replace(SCORED, customer_id="5", status=Status.INSUFFICIENT_EVIDENCE, **_NO_CHURN),
 )
 
 

@@ -21,6 +21,7 @@ from kernel.artefacts import (
     percentile_grid,
 )
 from kernel.churn_predictor import ChurnPredictor
+from kernel.trained_range import TrainedRange
 from kernel.value_predictor import ValuePredictor, spend_at_pace
 
 AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
@@ -78,6 +79,7 @@ def churn_predictor(seed: int = 7) -> ChurnPredictor:
         slope=0.9,
         intercept=-0.1,
         base_rate=0.5,
+        trained_range=TrainedRange(low=(None,) * 3, high=(None,) * 3, needed=(False,) * 3, most_outside=0.5),
         bands=(70, 90),
     )
     return ChurnPredictor(manifest, lgb.train(PARAMETERS, data, num_boost_round=10))

@@ -6,13 +6,19 @@ Models and settings were chosen on Complete Journey cut-offs before 2017-08-01; 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from statistics import mean
+from typing import cast
 
+import pandas as pd
 import pytest
+from rich.console import Console
 
+from foresight.console import judgement_table
 from foresight.project import Project
 from training.backtest import BacktestResult
+from training.flat_table import judge_table
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DATES = ("2017-08-01", "2017-09-01", "2017-10-01", "2017-11-01")
@@ -26,7 +32,9 @@ def complete_journey() -> Iterator[list[BacktestResult]]:
 
 
 def test_churn_is_ranked_better_than_a_plain_model_does(complete_journey: list[BacktestResult]) -> None:
-    assert mean(result.churn["model"]["auc"] for result in complete_journey) >= 0.862
+    # A plain LightGBM of 11 features reaches .862 and .265, one of 45 features .868 and .275.
+    assert mean(result.churn["model"]["auc"] for result in complete_journey) >= 0.870
+    assert mean(result.churn["model"]["average_precision"] for result in complete_journey) >= 0.28
 
 
 def test_churn_is_ranked_far_better_than_by_recency(complete_journey: list[BacktestResult]) -> None:
@@ -79,8 +87,45 @@ def test_returns_reduce_spend(online_retail: Project) -> None:
     assert returned["net_spend"].to_dict() == pytest.approx({customer: net[customer] for customer in returned.index})
 
 
-def test_online_retail_is_ranked_better_than_a_plain_model_does(online_retail: Project) -> None:
-    result = online_retail.backtest(as_of="2011-09-09")
-    assert result.churn["model"]["auc"] >= 0.727
-    assert result.churn["model"]["auc"] >= result.churn["recency_rule"]["auc"] + 0.05
-    assert result.value["two_part"]["mae"] <= result.value["carry_forward"]["mae"]
+@pytest.fixture(scope="module")
+def online_retail_churn(online_retail: Project) -> list[BacktestResult]:
+    return [online_retail.backtest(as_of=date) for date in ("2011-07-01", "2011-08-01", "2011-09-09")]
+
+
+def test_online_retail_is_ranked_better_than_a_plain_model_does(online_retail_churn: list[BacktestResult]) -> None:
+    # A plain LightGBM reaches .742.
+    assert mean(result.churn["model"]["auc"] for result in online_retail_churn) >= 0.755
+    for result in online_retail_churn:
+        assert result.churn["model"]["auc"] >= result.churn["recency_rule"]["auc"] + 0.05
+    newest = online_retail_churn[-1]
+    assert newest.value["two_part"]["mae"] <= newest.value["carry_forward"]["mae"]
+
+
+def read(name: str) -> Path:
+    file = EXAMPLES.parents[1] / "shared" / "data" / name
+    if not file.exists():
+        pytest.skip(f"{name} is not in the repository")
+    return file
+
+
+def test_telco_is_told_as_well_as_by_the_best_known_model() -> None:
+    # Five folds by customer: logistic regression .849, LightGBM .845, explainable boosting machine .852.
+    table = pd.read_csv(read("telco/Telco-Customer-Churn.csv"))
+    found = judge_table(table, "Churn", customer="customerID")
+    assert found.left_out == {}
+    assert found.metrics["brier"] <= 0.135
+    assert found.metrics["auc_of_folds"] >= 0.850
+    assert found.grade is not None
+    assert found.grade.letter == "A"
+
+
+def test_motor_renewals_are_told_weakly_and_it_is_said() -> None:
+    table = pd.read_parquet(read("insurance_motor_renewal/eudirectlapse.parquet"))
+    found = judge_table(table, "lapse")
+    assert found.auc is not None
+    assert 0.62 <= found.auc.estimate <= 0.65
+    assert found.grade is not None
+    assert found.grade.letter in "BC"
+    said = Console(width=200, file=StringIO())
+    said.print(judgement_table(found, "lapse"))
+    assert "Weak: an AUC of 0.6" in cast("StringIO", said.file).getvalue()

@@ -168,9 +168,18 @@ def test_reasons_of_batch_file_and_service(answers: pd.DataFrame, trained: Train
         answered = answers.loc[customer_id, "churn_reasons"]
         assert len(written) > 0
         for row, reason in zip(written, answered, strict=True):
-            assert (row["code"], row["text"], row["effect"]) == (reason["code"], reason["text"], reason["effect"])
+            for field in ("code", "text", "effect", "group", "usual", "typical"):
+                assert row[field] == reason[field]
             # The file's column has one type: an attribute's word stands in the text.
             assert row["value"] == (reason["value"] if isinstance(reason["value"], float) else None)
+
+
+def test_groups_add_up_to_the_probability(answers: pd.DataFrame, trained: Trained) -> None:
+    scored = trained.batch.loc[trained.customers("scored", 100)]
+    for customer_id, row in scored.iterrows():
+        log_odds = row["churn_base"] + sum(group["effect"] for group in row["churn_groups"])
+        assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(row["churn_probability"], abs=1e-9)
+        assert list(row["churn_groups"]) == answers.loc[customer_id, "churn_groups"]
 
 
 def test_a_restart_keeps_decisions_and_feedback(trained: Trained) -> None:

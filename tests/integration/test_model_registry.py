@@ -192,6 +192,19 @@ def test_aliases_versions_and_metrics(registry: ModelRegistry) -> None:
     registry.set_alias("shop-churn", CHAMPION, 1)
 
 
+def test_a_promotion_is_taken_back(registry: ModelRegistry) -> None:
+    with pytest.raises(RegistryError, match="shop-churn/1 replaced no other version"):
+        registry.rollback("shop-churn")
+    registry.promote("shop-churn", 2)
+    registry.promote("shop-churn", 2)  # a second time changes nothing
+    assert registry.require("shop-churn").version == 2
+    assert registry.rollback("shop-churn").version == 1
+    assert registry.require("shop-churn").version == 1
+    with pytest.raises(RegistryError, match="has no version 9"):
+        registry.promote("shop-churn", 9)
+    assert registry.require("shop-churn").version == 1
+
+
 def test_the_run_tells_data_parameters_report_and_model(registry: ModelRegistry) -> None:
     from mlflow import MlflowClient
 

@@ -46,6 +46,8 @@ FURTHER_COLUMNS = {
     "lifetime_value_high",
     "value_horizon_days",
     "currency",
+    "churn_groups",
+    "churn_base",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
 
@@ -94,7 +96,12 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
         "text": "No purchase for 31 days; usual is 6 days",
         "value": 31.0,
         "effect": 0.91,
+        "group": "rfm",
+        "usual": 6.0,
+        "typical": 4.5,
     }
+    assert score["churn_groups"][0] == {"group": "rfm", "label": "Recency", "effect": 0.91}
+    assert score["churn_base"] == -1.5
     assert score["recommended_actions"][0] == {
         "action": "coupon",
         "label": "Personal coupon",

@@ -16,25 +16,14 @@ from kernel.clock import parse_as_of
 from kernel.errors import NotEnoughDataError, UsageError
 from kernel.settings import ChurnSettings, EventSettings
 from tests.projects import HEAD, TinyProject
+from tests.projects import TABLES as SHOP
 from training.labels.label import churn_label
 
 CUTOFF = parse_as_of("2024-03-01")
 LATER = parse_as_of("2025-01-01")
-TABLES = """
-[sources]
-customers = "customers.csv"
-sales = "sales.csv"
-contracts = "contracts.csv"
-deeds = "deeds.csv"
-
-[tables.customers]
-from = "customers"
-columns = { customer_id = "id" }
-
-[tables.transactions]
-from = "sales"
-columns = { customer_id = "id", transaction_id = "receipt", event_time = "at", amount = "paid" }
-
+TABLES = (
+    SHOP.replace("[sources]", '[sources]\ncontracts = "contracts.csv"\ndeeds = "deeds.csv"')
+    + """
 [tables.subscriptions]
 from = "contracts"
 [tables.subscriptions.columns]
@@ -50,6 +39,7 @@ end_reason = "reason"
 from = "deeds"
 columns = { customer_id = "id", event_time = "at", kind = "kind" }
 """
+)
 # id, contract, at, known, start, stop, reason; 30 days ahead of 2024-03-01, 10 days of grace
 CONTRACTS = """id,contract,at,known,start,stop,reason
 open,c1,2023-01-01,2023-01-01,2023-01-01,,

@@ -76,6 +76,9 @@ def test_without_a_rule_the_baseline_is_the_churn_rate() -> None:
     graded = _graded(list(np.linspace(1, 0, 100)), left)
     assert graded.baseline_found == pytest.approx(0.25)
     assert (graded.letter, graded.found) == ("A", 1.0)
+    # The order is the same, but nobody is called a churner: of those who left none is found.
+    shy = _graded(list(np.linspace(0.4, 0, 100)), left)
+    assert (shy.letter, shy.found, shy.right) == ("C", 0.0, pytest.approx(0.75))
 
 
 def test_few_customers_earn_an_a_that_is_not_sure() -> None:

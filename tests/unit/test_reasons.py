@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from features.definitions import feature_set
 from kernel.artefacts import FeatureColumn
-from serving.scoring.reasons import in_words
+from serving.scoring.reasons import group_effects, top_reasons
+from serving.scoring.wording import Wording
 
 FEATURES = feature_set({})
+ENGLISH, GERMAN = Wording.of("en", "EUR"), Wording.of("de", "EUR")
 
 
 @pytest.mark.parametrize(
@@ -43,4 +47,70 @@ def test_a_value_in_words(name: str, value: float | None, typical: float | None,
     column = FeatureColumn(
         name=name, group=feature.group, phrase=feature.phrase, unit=feature.unit, version=1, typical=typical
     )
-    assert in_words(column, value, "EUR") == text
+    assert ENGLISH.reason(column, value) == text
+
+
+def column(name: str, typical: float | None = None) -> FeatureColumn:
+    feature = FEATURES.named(name)
+    return FeatureColumn(
+        name=name,
+        group=feature.group,
+        phrase=feature.phrase,
+        unit=feature.unit,
+        version=1,
+        typical=typical,
+        usual=feature.usual,
+    )
+
+
+def test_the_customers_own_level_stands_beside_that_of_the_peers() -> None:
+    days = column("days_since_last_purchase", 4.3)
+    assert ENGLISH.reason(days, 38.0, 9.2) == (
+        "38 days since the last purchase (this customer usually: 9.2; typical: 4.3)"
+    )
+    assert GERMAN.reason(days, 38.0, 9.2) == "38 Tage seit dem letzten Kauf (bei diesem Kunden sonst: 9,2; üblich: 4,3)"
+
+
+def test_german_writes_numbers_as_germans_do() -> None:
+    assert GERMAN.reason(column("spend_90d"), 12345.6) == "EUR 12.346 Umsatz in den letzten 90 Tagen"
+    assert GERMAN.reason(column("orders_30d_to_90d"), 1.25) == (
+        "1,2 mal so viele Bestellungen je Tag in 30 Tagen wie in 90"
+    )
+    assert GERMAN.reason(column("days_since_last_return"), None) == "nichts zu messen: Tage seit der letzten Rückgabe"
+
+
+def test_german_has_a_phrase_for_every_feature_and_a_word_for_every_group() -> None:
+    for feature in FEATURES:
+        assert GERMAN.phrase(column(feature.name)) != feature.phrase, feature.name
+        assert "{" not in GERMAN.phrase(column(feature.name))
+        for wording in (ENGLISH, GERMAN):
+            assert feature.group in wording.texts["groups"]
+
+
+def test_a_feature_of_ones_own_is_said_by_its_definition() -> None:
+    own = FeatureColumn(name="moon_phase", group="night_sky", phrase="days of moon", unit="days", version=1)
+    assert GERMAN.reason(own, 3.0) == "3 days of moon"
+    assert GERMAN.group("night_sky") == "Night sky"
+
+
+def test_a_usual_level_is_a_feature_of_the_same_unit() -> None:
+    linked = [feature for feature in FEATURES if feature.usual is not None]
+    assert len(linked) > 10
+    for feature in linked:
+        assert feature.usual is not None
+        assert FEATURES.named(feature.usual).unit == feature.unit
+
+
+def test_reasons_and_groups() -> None:
+    columns = (column("days_since_last_purchase", 4.3), column("mean_gap_days", 6.0), column("orders_30d", 5.0))
+    features = pd.DataFrame({"days_since_last_purchase": [38.0], "mean_gap_days": [9.0], "orders_30d": [np.nan]})
+    parts = np.array([[0.9, 0.2, -0.4, -1.5]])
+    [found] = top_reasons(features, features.to_numpy(), parts, columns, ENGLISH)
+    assert [(reason.code, reason.usual, reason.effect) for reason in found] == [
+        ("days_since_last_purchase", 9.0, 0.9),
+        ("orders_30d", None, -0.4),
+        ("mean_gap_days", None, 0.2),
+    ]
+    [groups] = group_effects(parts, columns, ENGLISH)
+    assert [(one.group, one.effect) for one in groups] == [("rfm", 0.9), ("trend", -0.4), ("rhythm", 0.2)]
+    assert groups[0].label == "Recency, frequency and spend"

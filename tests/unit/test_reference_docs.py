@@ -65,7 +65,7 @@ def test_the_scores_page_has_one_row_for_every_column_and_no_other() -> None:
     assert rows == SCHEMA.names
 
 
-@pytest.mark.parametrize("column", ["churn_reasons", "recommended_actions"])
+@pytest.mark.parametrize("column", ["churn_reasons", "churn_groups", "recommended_actions"])
 def test_the_scores_page_describes_every_field_of_a_list(column: str) -> None:
     part = page("scores.md").split(f"### `{column}`")[1].split("##")[0]
     rows = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]

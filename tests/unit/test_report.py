@@ -34,12 +34,22 @@ from training.evaluation.plots import (
     error_over_time_chart,
     error_ratio,
     reliability_chart,
+    rhythm_chart,
     write_plots,
 )
 from training.evaluation.report import PublishedFigure, render_report, summary_rows
-from training.evaluation.statements import churn_sentences, reach, thin_evidence, value_sentences
+from training.evaluation.statements import (
+    churn_sentences,
+    profit_sentences,
+    rate_coverage,
+    reach,
+    rhythm_sentence,
+    thin_evidence,
+    value_sentences,
+)
 from training.evaluation.value import value_metrics
 from training.evaluation.words import listed, money, percent
+from training.labels.rhythm import Rhythm
 
 JULY, SEPTEMBER, NOVEMBER = (datetime(2017, month, 1, tzinfo=UTC) for month in (7, 9, 11))
 MADE = datetime(2018, 1, 2, 3, 4, tzinfo=UTC)
@@ -240,6 +250,30 @@ class TestStatements:
             'Of those who left, it flags 50 %; "no purchase in the last 28 days" 50 % with as many flags.'
         )
 
+    def test_profit(self, tmp_path: Path) -> None:
+        costs = "[churn.retention]\ncontact_cost = 2\nkept_value = 60\nsuccess_rate = 0.1\n"
+        first, second = profit_sentences(result(), TinyProject(tmp_path).settings(TABLES + SECTIONS + costs))
+        # 50 of the first 100 would have left: 50 x .1 x 60 - 200; the rule's first 100 hold the 25 of the top and none.
+        assert plain(first).startswith(
+            "100 contacts by the model's ranking on 1 Nov 2017 would have brought 100 EUR, by the recency rule "
+        )
+        assert plain(first).endswith(
+            "if a contact costs 2.00 EUR and keeps 10 % of those who would have left, each worth 60.00 EUR."
+        )
+        assert "By its probabilities, contacting" in second
+        # A contact is worth its cost from a probability of one third on: nobody has that.
+        assert "contacting 0 customers pays best: that would have brought 0.00 EUR." in plain(second)
+
+    def test_without_costs_nothing_is_said_of_profit(self, settings: Settings) -> None:
+        assert profit_sentences(result(), settings) == []
+
+    def test_rate_coverage(self) -> None:
+        assert plain(rate_coverage([result(), result()])) == (
+            "The 90 % intervals held the churn rate of 89 % of 18 groups of 100 similar customers: 100 % at low, 67 % "
+            "at middle and 100 % at high risk."
+        )
+        assert rate_coverage([dataclasses.replace(result(), rate_held=np.empty(0))]) == ""
+
     def test_value(self, settings: Settings) -> None:
         total, error = map(plain, value_sentences(result(), settings))
         assert total == (
@@ -327,6 +361,19 @@ class TestCharts:
         assert chart.svg().get("aria-label") == chart.alt
         assert chart.alt.startswith("AUC: 1 Sep 2017 Model 0.500, Logistic regression 0.500, Recency rule 0.500; 1 Nov")
 
+    def test_rhythm(self) -> None:
+        rhythm = Rhythm(NOVEMBER, np.array([7.0, 30.0, 63.0, 90.0]), np.array([0.4, 0.8, 0.92, 1.0]), 63, 1200)
+        chart = rhythm_chart(rhythm, 56)
+        assert chart.title == "When customers come back, 1 Nov 2017"
+        assert plain(chart.alt) == ("Of all returns, 80 % come within the horizon of 56 days; 90 % within 63 days.")
+        curve, horizon, chosen = chart.figure.axes[0].lines
+        assert list(curve.get_ydata()) == [40, 80, 92, 100]
+        assert (list(horizon.get_xdata()), list(chosen.get_xdata())) == ([56, 56], [63, 63])
+        assert plain(rhythm_sentence(rhythm, 56)) == (
+            "After 56 days of silence 80 % of the returns have come that ever come; after 63 days 90 % have: that is "
+            "the horizon the data would choose, by 1,200 returns until 1 Nov 2017."
+        )
+
     def test_error_ratio(self) -> None:
         one = result()
         assert error_ratio(one, "carry_forward") == 1
@@ -381,6 +428,13 @@ class TestPage:
         model = next(row for row in rows if row[0] == "Two-part model")
         assert model[1] == "17.60 EUR"
         assert model[5] == "101 %"
+
+    def test_grades_and_who_was_missed(self, settings: Settings) -> None:
+        rows = [[plain(cell) for cell in row] for row in Reader(page(settings, result())).rows]
+        (grade,) = [row for row in rows if row[:2] == ["1 Nov 2017", "C"]]
+        assert grade[-1] == "no purchase in the last 28 days"
+        assert ["Left, among the first 100", "50", "29 %", "25", "3", "144 EUR"] in rows
+        assert ["Stayed", "900", "16 %", "25", "3", "620 EUR"] in rows
 
     def test_says_what_for_whom_and_when(self, settings: Settings) -> None:
         text = Reader(page(settings, result(SEPTEMBER), result())).text

@@ -3,6 +3,8 @@
 A: right on at least half of all customers, and right about those who left at least 10 % more often than the baseline.
 B: the same, but less than 10 % more often. C: otherwise. A model that flags more customers finds more of those who
 leave; so that neither wins by that, the model flags as many customers as the baseline does, those at its highest risk.
+Where the baseline is no rule but the churn rate, there is no such number: the model's own decisions count, those of a
+probability of at least one half, and the baseline finds of those who left the share that the rate is.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ BETTER = 0.1
 REPLICATES = 1000
 CONFIDENCE = 0.9
 MONTH_DAYS = 31
+_CHURNS = 0.5
 Flags = NDArray[np.bool_]
 
 
@@ -73,8 +76,7 @@ def grade_churn(
         happened: 1.0 or 0.0, shape (rows,).
         customers: of each row; rows of one customer are resampled together.
         rules: whom each baseline flags; the best of them counts, by the mean of the shares of those who left and of
-            those who stayed that it is right about. Without any, the baseline is the churn rate: as many customers as
-            left are flagged, by chance.
+            those who stayed that it is right about. Without any, the baseline is the churn rate.
 
     Returns:
         None where only one outcome occurred.
@@ -83,7 +85,9 @@ def grade_churn(
         return None
     useful = {name: flags for name, flags in rules.items() if flags.any() and not flags.all()}
     order = np.argsort(-probability, kind="stable")
-    rows = _Rows(happened[order] > 0, {name: flags[order] for name, flags in useful.items()})
+    rows = _Rows(
+        happened[order] > 0, {name: flags[order] for name, flags in useful.items()}, probability[order] >= _CHURNS
+    )
     judged = rows.judged(np.ones(len(order)))
     codes = pd.factorize(customers)[0][order]
     random = np.random.default_rng(seed)
@@ -129,10 +133,11 @@ class _Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Rows by falling risk: who left, whom each rule flags."""
+    """Rows by falling risk: who left, whom each rule flags, whom the model itself calls a churner."""
 
     left: Flags
     rules: Mapping[str, Flags]
+    called: Flags
 
     def judged(self, weight: Floats) -> _Judged | None:
         """Everything once, each row ``weight`` times; None where one outcome does not occur then."""
@@ -149,7 +154,7 @@ class _Rows:
     def _baseline(self, weight: Floats, leavers: float, total: float) -> tuple[str, float, float]:
         """Name, number flagged and number of leavers caught of the best rule."""
         if not self.rules:
-            return "as many customers as left, by chance", leavers, leavers * leavers / total
+            return "the churn rate", float(weight[self.called].sum()), leavers * leavers / total
         best = max(self.rules, key=lambda name: self._balanced(self.rules[name], weight, leavers, total))
         flags = self.rules[best]
         return best, float(weight[flags].sum()), float(weight[flags & self.left].sum())

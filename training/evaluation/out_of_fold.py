@@ -13,16 +13,17 @@ FOLDS = 5
 Fit = Callable[[TrainingSet], Callable[[TrainingSet], Floats]]
 
 
-def out_of_fold(data: TrainingSet, fit: Fit) -> Floats:
+def out_of_fold(data: TrainingSet, fit: Fit, purpose: str = "fold") -> Floats:
     """Each row's prediction by a model that saw none of that customer's rows.
 
     Args:
         fit: takes a training set, returns a function from rows to predictions, of shape (rows,) or (rows, n).
+        purpose: folds of different purposes cut the customers in different ways.
 
     Returns:
         shape (rows,) or (rows, n).
     """
-    fold = customer_folds(data)
+    fold = customer_folds(data, purpose)
     parts = [(fold == k, fit(data.rows(fold != k))(data.rows(fold == k))) for k in range(FOLDS)]
     predictions = np.empty((len(data), *parts[0][1].shape[1:]))
     for held_out, predicted in parts:
@@ -30,9 +31,9 @@ def out_of_fold(data: TrainingSet, fit: Fit) -> Floats:
     return predictions
 
 
-def customer_folds(data: TrainingSet) -> np.ndarray:
+def customer_folds(data: TrainingSet, purpose: str = "fold") -> np.ndarray:
     """The fold of each row, by a hash of the customer: all rows of one customer share it, and it needs no seed."""
-    return (data.customer_share("fold") * FOLDS).astype(int)
+    return (data.customer_share(purpose) * FOLDS).astype(int)
 
 
 def newest_half(data: TrainingSet) -> np.ndarray:

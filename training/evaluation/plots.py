@@ -15,6 +15,7 @@ import numpy as np
 
 from training.evaluation.discrimination import auc_interval, gains_curve
 from training.evaluation.words import day, label, percent
+from training.labels.rhythm import RETURNED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from training.backtest import BacktestResult
+    from training.labels.rhythm import Rhythm
 
 _SIZE = (4.2, 3.2)  # inches; small, so that its text is still read on a telephone
 _WILSON_CONFIDENCE = 0.9
@@ -226,6 +228,28 @@ def error_over_time_chart(results: Sequence[BacktestResult]) -> Chart:
     _legend(axes, columns=2)
     alt = _alt("Error of spend in % of carry-forward's", results, lines, "{:.1f}")
     return Chart("error_over_time", f"Error of expected spend, {_span(results)}", alt, figure)
+
+
+def rhythm_chart(rhythm: Rhythm, horizon_days: int) -> Chart:
+    """Share of returns that have come after so many days of silence, with the horizon and the one the data choose."""
+    figure, axes = _axes("Days since the last purchase", "Returns that have come, %")
+    last = max(float(rhythm.days[np.searchsorted(rhythm.returned, 0.99)]), 1.1 * horizon_days)
+    shown = rhythm.days <= last
+    curve = _Style(_FIRST, "", (0, None), 2.2)
+    _line(axes, rhythm.days[shown], 100 * rhythm.returned[shown], curve, "Of all returns")
+    for days, style, text in (
+        (horizon_days, _Style(_SECOND, "", (0, (5, 2)), 1.6), f"Horizon, {horizon_days} days"),
+        (rhythm.horizon_days, _Style(_THIRD, "", (0, (2, 1.5)), 1.6), f"By the data, {rhythm.horizon_days} days"),
+    ):
+        _line(axes, [days, days], [0, 100], style, text)
+    axes.set_xlim(0, last)
+    axes.set_ylim(0, 100)
+    _legend(axes, columns=2)
+    alt = (
+        f"Of all returns, {percent(rhythm.returned_by(horizon_days))} come within the horizon of {horizon_days} days; "
+        f"{percent(RETURNED)} within {rhythm.horizon_days} days."
+    )
+    return Chart("rhythm", f"When customers come back, {day(rhythm.as_of)}", alt, figure)
 
 
 def error_ratio(result: BacktestResult, name: str) -> float:

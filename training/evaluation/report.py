@@ -19,6 +19,7 @@ from training.evaluation.plots import (
     error_over_time_chart,
     gains_chart,
     reliability_chart,
+    rhythm_chart,
     value_chart,
 )
 from training.evaluation.summary import SummaryRow, summary_rows
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from features.contract.findings import Finding
     from kernel.settings import Settings
     from training.backtest import BacktestResult
+    from training.labels.rhythm import Rhythm
 
 __all__ = ["PublishedFigure", "SummaryRow", "render_report", "summary_rows"]
 
@@ -40,6 +42,7 @@ _CAPTIONS = {
     "value_tenths": "Customers in ten equal groups by expected spend. A point at the height of its bar: the group "
     "spent what was expected.",
     "auc_over_time": "1 is a perfect order, 0.5 is chance. The bars are 95 % intervals of the model's AUC.",
+    "rhythm": "A silence that still lasts counts for as long as it was watched (Kaplan and Meier); each customer once.",
     "error_over_time": "Below 100 %: a smaller mean error than when the past spend is carried forward.",
 }
 _GRADES = (
@@ -76,6 +79,7 @@ def render_report(
     as_of: datetime,
     made_at: datetime,
     published: Sequence[PublishedFigure] = (),
+    rhythm: Rhythm | None = None,
 ) -> str:
     """The page: no script, no external asset, every text escaped, light or dark as the reader's system is.
 
@@ -86,6 +90,7 @@ def render_report(
         as_of: the moment up to which data was looked at for the models.
         made_at: when the page was made.
         published: figures of others to stand beside ours.
+        rhythm: of the customers, where churn is that no purchase comes.
     """
     ordered = sorted(results, key=lambda result: result.as_of)
     title = f"{settings.project.name}: churn and lifetime value"
@@ -94,6 +99,7 @@ def render_report(
         _header(settings, ordered, models, as_of, title),
         _in_short(settings, ordered),
         *([_churn(settings, ordered), _value(settings, ordered)] if ordered else []),
+        *([_rhythm(rhythm, settings.churn.horizon_days)] if rhythm is not None else []),
         *([_published(published)] if published else []),
         _findings(findings),
         *([_method(settings, ordered)] if ordered else []),
@@ -190,6 +196,15 @@ def _value(settings: Settings, results: Sequence[BacktestResult]) -> Element:
         tag("p", statements.coverage(results), class_="under"),
         _charts([value_chart(results[-1], currency), *([error_over_time_chart(results)] if len(results) > 1 else [])]),
         *_earlier([value_chart(result, currency) for result in results[:-1]]),
+    )
+
+
+def _rhythm(rhythm: Rhythm, horizon_days: int) -> Element:
+    return tag(
+        "section",
+        tag("h2", "The customers' own rhythm"),
+        tag("p", statements.rhythm_sentence(rhythm, horizon_days)),
+        _charts([rhythm_chart(rhythm, horizon_days)]),
     )
 
 

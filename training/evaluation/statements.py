@@ -15,12 +15,14 @@ from training.evaluation.discrimination import auc_difference, auc_interval, fou
 from training.evaluation.economics import best_cut, campaign, contacts
 from training.evaluation.similar import CONFIDENCE
 from training.evaluation.words import day, decimal, label, listed, money, percent
+from training.labels.rhythm import RETURNED
 
 if TYPE_CHECKING:
     from kernel.part import Floats
     from kernel.settings import Settings
     from training.backtest import BacktestResult
     from training.evaluation.grade import Grade
+    from training.labels.rhythm import Rhythm
 
 FEW_CHURNERS = 100
 FEW_CUSTOMERS = 500
@@ -73,7 +75,8 @@ def grade_sentence(grade: Grade) -> str:
     """The grade, how sure it is, and what it says."""
     others = [f"{letter} in {percent(share)}" for letter, share in grade.sureness.items() if share >= _WORTH_SAYING]
     flagged = f"Of those who left, it flags {percent(grade.found)}"
-    same = f'"{grade.baseline}" {percent(grade.baseline_found)} with as many flags'
+    rate = grade.baseline == "the churn rate"
+    same = f'"{grade.baseline}" {percent(grade.baseline_found)}' + ("" if rate else " with as many flags")
     return f"Grade {grade.letter} ({listed(others)} of resampled customers). {flagged}; {same}."
 
 
@@ -126,6 +129,15 @@ def value_sentences(result: BacktestResult, settings: Settings) -> list[str]:
         f"{money(expected, currency)} expected, {money(actual, currency)} spent.",
         f"For one customer the two-part model missed by {errors['two_part']} on average, {listed(rest)}.",
     ]
+
+
+def rhythm_sentence(rhythm: Rhythm, horizon_days: int) -> str:
+    """Whether the horizon fits the customers' own rhythm."""
+    return (
+        f"After {horizon_days} days of silence {percent(rhythm.returned_by(horizon_days))} of the returns have come "
+        f"that ever come; after {rhythm.horizon_days} days {percent(RETURNED)} have: that is the horizon the data "
+        f"would choose, by {rhythm.returns:,} returns until {day(rhythm.as_of)}."
+    )
 
 
 def thin_evidence(results: Sequence[BacktestResult], settings: Settings) -> list[str]:

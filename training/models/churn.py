@@ -9,11 +9,12 @@ import pandas as pd
 from scipy.stats import norm
 
 from features.engine.definition import FeatureSet
-from kernel.artefacts import ChurnManifest, percentile_grid
+from kernel.artefacts import ChurnManifest, model_matrix, percentile_grid
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import NotEnoughDataError
 from kernel.part import Floats
 from kernel.settings import Settings
+from kernel.trained_range import trained_range
 from training.dataset import RecentPast, TrainingSet
 from training.evaluation.groups import CONFIDENCE, group_interval
 from training.models.columns import model_columns
@@ -65,6 +66,9 @@ def fit_churn(
         drift=0.0,
         interval=group_interval(mixture.unseen, seen.churned, seen.cutoff),
         base_rate=float(seen.churned.mean()),
+        trained_range=trained_range(
+            model_matrix(data.features, columns), np.array([column.categories is not None for column in columns])
+        ),
         bands=settings.churn.bands,
     )
     model = ChurnPredictor(manifest, mixture.trees)

@@ -25,4 +25,5 @@ def _column(feature: Feature, values: pd.Series) -> FeatureColumn:
         version=feature.version,
         categories=tuple(sorted(known.unique())) if feature.is_word else None,
         typical=None if feature.is_word else float(known.median()),
+        usual=feature.usual,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from kernel.artefacts import FeatureColumn, model_matrix
+from kernel.churn_predictor import raw_log_odds
 from kernel.linear_part import LinearPart
 from kernel.part import Floats
 from training.dataset import Flags, TrainingSet
@@ -45,6 +46,16 @@ class Mixture:
     intercept: float
     chosen: Flags
     unseen: Floats
+
+    def of(self, columns: tuple[FeatureColumn, ...]) -> Callable[[TrainingSet], Floats]:
+        """Rows -> their probabilities, shape (rows,)."""
+
+        def probability(rows: TrainingSet) -> Floats:
+            inputs = model_matrix(rows.features, columns)
+            raw = raw_log_odds(self.trees, self.line, self.trees_weight, inputs)
+            return 1 / (1 + np.exp(-(self.slope * raw + self.intercept)))
+
+        return probability
 
 
 def fit_mixture(data: TrainingSet, columns: tuple[FeatureColumn, ...], seed: int) -> Mixture:
