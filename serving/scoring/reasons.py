@@ -55,13 +55,14 @@ def group_effects(
         contributions: shape (rows, columns + 1), log-odds.
     """
     names = list(dict.fromkeys(column.group for column in columns))
-    member = np.array([[column.group == name for name in names] for column in columns], dtype=np.float64)
-    effects = contributions[:, :-1] @ member
+    places = [[i for i, column in enumerate(columns) if column.group == name] for name in names]
+    # Each row's own sum, not a product of matrices, whose last digit depends on how many rows there are.
+    effects = np.column_stack([np.ascontiguousarray(contributions[:, group]).sum(axis=1) for group in places])
     labels = [wording.group(name) for name in names]
     order = np.argsort(-np.abs(effects), axis=1, kind="stable").tolist()
     return [
-        tuple(GroupEffect(names[i], labels[i], float(row[i])) for i in places)
-        for row, places in zip(effects, order, strict=True)
+        tuple(GroupEffect(names[i], labels[i], float(row[i])) for i in ranked)
+        for row, ranked in zip(effects, order, strict=True)
     ]
 
 

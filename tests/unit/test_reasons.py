@@ -114,3 +114,10 @@ def test_reasons_and_groups() -> None:
     [groups] = group_effects(parts, columns, ENGLISH)
     assert [(one.group, one.effect) for one in groups] == [("rfm", 0.9), ("trend", -0.4), ("rhythm", 0.2)]
     assert groups[0].label == "Recency, frequency and spend"
+
+
+def test_groups_of_one_customer_have_the_bits_of_many() -> None:
+    columns = tuple(column(feature.name) for feature in FEATURES)
+    parts = np.random.default_rng(3).normal(size=(200, len(columns) + 1))
+    together = group_effects(parts, columns, ENGLISH)
+    assert [group_effects(parts[i : i + 1], columns, ENGLISH)[0] for i in range(200)] == together
