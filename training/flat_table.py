@@ -42,11 +42,12 @@ class TableJudgement:
         customers, happened: rows, and how many of them have the outcome.
         columns: names of those that were used.
         left_out: column -> why it was not used.
-        repeated: rows that equal another row in all but the customer; they were kept in one fold.
+        repeated: rows that equal an earlier row in all but the customer, and were kept in its fold; 0 where most rows
+            have an equal, so that equality says nothing.
         metrics: of the probabilities of unseen customers: auc, average_precision, lifts, ece, brier, mean_prediction,
             base_rate; and auc_of_folds, the mean over the five folds, which is what is published of other models.
         auc: with its 95 % interval; None where it has none.
-        grade: against flagging as many customers by chance.
+        grade: against the churn rate.
         probability: of each row, by a model that had not seen its customer, index as in the table.
     """
 
@@ -187,8 +188,10 @@ def _groups(inputs: pd.DataFrame, happened: Floats, customers: pd.Series | None)
     values = inputs.astype("object").assign(_happened=happened).itertuples(index=False)
     same = pd.Series([_digest(repr(tuple(row))) for row in values], inputs.index)
     repeated = int(same.duplicated().sum())
-    # Where most rows have an equal, the columns are coarse and the customers are not the same: equality says nothing.
-    equal = pd.factorize(same)[0] if repeated <= len(same) / 2 else np.arange(len(same))
+    equal = pd.factorize(same)[0]
+    if repeated > len(same) / 2:
+        # The columns are coarse: customers who are not the same have equal rows.
+        equal, repeated = np.arange(len(same)), 0
     whose = np.arange(len(inputs)) if customers is None else pd.factorize(customers.astype(str))[0]
     links = coo_array(
         (np.ones(len(inputs)), (whose, equal + whose.max() + 1)), shape=[whose.max() + equal.max() + 2] * 2

@@ -69,6 +69,11 @@ def test_equal_rows_stay_in_one_fold() -> None:
     assert found.metrics["auc"] == pytest.approx(0.5, abs=0.09)
 
 
+def test_coarse_columns_do_not_make_one_customer_of_many() -> None:
+    found = judge_table(table(600)[["id", "contract", "churn"]], "churn", customer="id")
+    assert (found.repeated, found.columns) == (0, ("contract",))
+
+
 def test_rows_of_one_customer_stay_in_one_fold() -> None:
     random = np.random.default_rng(2)
     people = pd.DataFrame({"id": [f"c{i}" for i in range(300)], "x": random.normal(size=300)})
