@@ -10,6 +10,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from benchmarks.data import Bench, repeated
 from benchmarks.measure import Figure, medians
@@ -20,11 +21,42 @@ from kernel.value_predictor import spend_at_pace
 from serving.batch import score_all
 from serving.runtime import Runtime
 
+SHARE = 10.0  # percent of customers who get reasons
 
-def figures(bench: Bench, *, sizes: tuple[int, ...] = (2469, 25_000), repetitions: int = 3) -> Iterator[Figure]:
+
+def figures(
+    bench: Bench, *, sizes: tuple[int, ...] = (2469, 25_000), largest: int = 1_000_000, repetitions: int = 3
+) -> Iterator[Figure]:
     """Customers per second at each size."""
     for customers in sizes:
         yield from _compared(of_size(bench.runtime, customers), repetitions)
+    yield from million(bench, largest)
+
+
+def million(bench: Bench, customers: int = 1_000_000) -> Iterator[Figure]:
+    """Scores without actions, reasons for the tenth at the highest risk, of a million customers."""
+    runtime = replace(of_size(bench.runtime, customers), catalogue=None)
+    bare = BarePrediction(runtime)
+    # The table goes chunk by chunk, as it would into a file; only what is compared is kept.
+    kept: list[pa.Table] = []
+
+    def ours() -> None:
+        kept.clear()
+        for table in score_all(runtime, reasons_for=SHARE):
+            kept.append(table.select(["churn_percentile"]))
+
+    [whole] = medians([ours], 1)
+    percentile = pa.concat_tables(kept).column("churn_percentile").to_numpy()
+    told = np.flatnonzero(percentile >= 100.0 - SHARE)
+    predict, some, every = medians([bare.predict, lambda: bare.contributions(told), bare.contributions], 1)
+    what = f"scores of {customers:,} customers, reasons for the top {SHARE:.0f} % ({len(told):,} customers)"
+    for against, seconds in (
+        ("bare predict, 3 models, and pred_contrib of the same customers", predict + some),
+        ("bare predict, 3 models, and pred_contrib of all", predict + every),
+    ):
+        yield Figure(
+            "scoring", what, against, customers / whole, customers / seconds, "customers/s", more_is_better=True
+        )
 
 
 def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
@@ -83,10 +115,10 @@ class BarePrediction:
         """Raw scores of the churn, buy and spend boosters for every customer, each shape (customers,)."""
         return [np.asarray(booster.predict(matrix, raw_score=True)) for booster, matrix in self._matrices]
 
-    def contributions(self) -> Floats:
-        """Parts of the churn score for every customer, shape (customers, columns + 1)."""
+    def contributions(self, rows: NDArray[np.intp] | None = None) -> Floats:
+        """Parts of the churn score of these rows, or of every customer, shape (customers, columns + 1)."""
         booster, matrix = self._matrices[0]
-        return np.asarray(booster.predict(matrix, pred_contrib=True))
+        return np.asarray(booster.predict(matrix if rows is None else matrix[rows], pred_contrib=True))
 
     def probability_and_value(self) -> tuple[Floats, Floats]:
         """Churn probability and expected spend from the raw scores, by the formulas of the manifests."""

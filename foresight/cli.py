@@ -112,22 +112,39 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: foresight rhythm -c examples/complete_journey --as-of 2017-08-01")
+def rhythm(config: Config = Path("foresight.toml"), as_of: AsOf = None) -> None:
+    """Let the data choose [churn] horizon_days: after how long a silence do customers hardly come back?"""
+    from foresight.console import rhythm_lines
+    from training.labels.rhythm import purchase_rhythm
+
+    project = _open(config)
+    moment = project.default_as_of() if as_of is None else project.moment(as_of)
+    for line in rhythm_lines(purchase_rhythm(project.profiles, moment), project.settings.churn.horizon_days):
+        out.print(line)
+
+
 @app.command(epilog="Example: foresight train -c examples/complete_journey --as-of 2017-11-01")
-def train(config: Config = Path("foresight.toml"), as_of: AsOf = None) -> None:
-    """Back-test, fit and register the churn and lifetime-value models."""
-    from foresight.console import backtest_tables
+def train(
+    config: Config = Path("foresight.toml"),
+    as_of: AsOf = None,
+    tune: Annotated[
+        float, typer.Option("--tune", min=0, help="Minutes to search for better trees of the churn model first.")
+    ] = 0.0,
+) -> None:
+    """Back-test, fit and register the churn and lifetime-value models; promote those that are not worse."""
+    from foresight.console import backtest_tables, training_lines
 
     project = _open(config)
     moment = project.default_as_of() if as_of is None else project.moment(as_of)
     with out.status("train") as status:
-        outcome = project.train(as_of=moment, say=lambda step: status.update(step))
+        outcome = project.train(as_of=moment, tune_minutes=tune, say=lambda step: status.update(step))
     if outcome.backtest is None:
         out.print("[yellow]The history is too short for a back-test: the models' quality is not known.[/]")
     else:
         out.print(backtest_tables(outcome.backtest, project.settings.project.currency))
-    for model in (outcome.churn, outcome.value):
-        became = "champion" if model.verdict.promote else "challenger only"
-        out.print(f"{model.version} as of {moment:%Y-%m-%d}: {became} ({model.verdict.reason})")
+    for line in training_lines(outcome):
+        out.print(line)
     out.print(f"MLflow: {project.registry.database.uri}", soft_wrap=True)
 
 
@@ -136,6 +153,10 @@ def score(
     config: Config = Path("foresight.toml"),
     as_of: AsOf = None,
     to: Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")] = Path("scores.parquet"),
+    reasons_for: Annotated[
+        float,
+        typer.Option("--reasons-for", min=0, max=100, help="Percent of customers at the highest risk who get reasons."),
+    ] = 100.0,
 ) -> None:
     """Score every customer with the champions, one row each."""
     from foresight.console import progress
@@ -144,7 +165,9 @@ def score(
     moment = project.default_as_of() if as_of is None else project.moment(as_of)
     with progress(out) as shown:
         task = shown.add_task("score", total=project.profiles.count("customers"))
-        written = project.write_scores(to, as_of=moment, advance=lambda rows: shown.advance(task, rows))
+        written = project.write_scores(
+            to, as_of=moment, reasons_for=reasons_for, advance=lambda rows: shown.advance(task, rows)
+        )
     counts = ", ".join(f"{count:,} {name}" for name, count in written.by_status.items())
     out.print(f"{written.customers:,} customers as of {moment:%Y-%m-%d} ({counts}): {to}", soft_wrap=True)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+import pandas as pd
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,12 +18,19 @@ from features.engine.definition import FeatureSet, Unit
 from features.engine.snapshot import Snapshot, StoredRows
 from features.usability.report import UsabilityReport
 from training.backtest import BacktestResult
-from training.evaluation.statements import grade_sentence
+from training.evaluation.band_changes import summed
+from training.evaluation.statements import grade_sentence, treated_sentence
 from training.flat_table import TableJudgement
+from training.labels.rhythm import Rhythm
+from training.train import TrainingOutcome
+
+if TYPE_CHECKING:
+    from training.tuning import Tuned
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
 _WIDE = 120  # characters that eight columns need to be read
 _WEAK, _WIDE_AUC = 0.65, 0.1
+_MOST_CHANGES = 8
 
 
 @contextmanager
@@ -157,8 +166,74 @@ def backtest_tables(result: BacktestResult, currency: str) -> Group:
         {"mae": f"MAE {currency}", "spearman": "rank corr.", "gini": "Gini", "total_ratio": "total/actual"},
         result.value,
     )
-    grade = [] if result.grade is None else [grade_sentence(result.grade)]
-    return Group(churn, *grade, value)
+    notes = [] if result.grade is None else [grade_sentence(result.grade)]
+    notes += [treated_sentence(result)] if result.treated else []
+    notes += [
+        f"[yellow]The feature '{escape(name)}' tells the outcome almost alone (AUC {auc:.3f}): was it known before?[/]"
+        for name, auc in result.suspects.items()
+    ]
+    return Group(churn, *notes, value)
+
+
+def rhythm_lines(rhythm: Rhythm, horizon_days: int) -> Iterable[RenderableType]:
+    """The share of returns by length of silence, and the horizon that it suggests beside the one that is set."""
+    table = Table(
+        title=f"Returns after a silence, as of {rhythm.as_of:%Y-%m-%d} ({rhythm.returns:,} returns)",
+        title_justify="left",
+    )
+    for heading in ("Days of silence", "Have come", "of all that ever come"):
+        table.add_column(heading, justify="left" if heading.startswith("of") else "right")
+    shown = {7 * 2**step for step in range(6)} | {horizon_days, rhythm.horizon_days}
+    for days in sorted(shown):
+        share = rhythm.returned_by(days)
+        note = "chosen by the data" if days == rhythm.horizon_days else ""
+        note = " and ".join(filter(None, [note, "set now" if days == horizon_days else ""]))
+        table.add_row(f"{days}", f"{share:.1%}", f"{'█' * round(20 * share):<20} {note}".rstrip())
+    yield table
+    if rhythm.horizon_days == horizon_days:
+        yield "The horizon that is set is the one that the data choose."
+        return
+    yield "To take what the data choose, write:"
+    yield "\\[churn]"
+    yield f"horizon_days = {rhythm.horizon_days}"
+
+
+def training_lines(outcome: TrainingOutcome) -> Iterable[RenderableType]:
+    """What a training chose, what became of each model and why, and who changes band by it."""
+    if outcome.tuned is not None:
+        yield from _tuned_lines(outcome.tuned)
+    for model in (outcome.churn, outcome.value):
+        became = "champion" if model.verdict.promote else "challenger only"
+        yield f"{model.version} as of {outcome.as_of:%Y-%m-%d}: {became} ({escape(model.verdict.reason)})"
+        if model.changes is not None:
+            yield from _changes_lines(model.changes, model.verdict.promote)
+
+
+def _tuned_lines(tuned: Tuned) -> Iterable[str]:
+    figures = f"log-loss {tuned.loss:.5f}, with the usual ones {tuned.loss_before:.5f}, on customers not searched by"
+    if not tuned.is_better:
+        yield f"{tuned.trials} settings of the trees were tried; none is surely better ({figures})."
+        return
+    yield f"{tuned.trials} settings of the trees were tried; these are better ({figures}). To keep them:"
+    yield "\\[churn.trees]"
+    for name, value in tuned.trees.model_dump().items():
+        yield f"{name} = {str(value).lower() if isinstance(value, bool) else f'{value:.4g}'}"
+
+
+def _changes_lines(changes: pd.DataFrame, promoted: bool) -> Iterable[RenderableType]:
+    looked_at = changes.attrs["customers"]
+    would = "change" if promoted else "would change"
+    yield f"{len(changes):,} of {looked_at:,} customers {would} their band by it."
+    if changes.empty:
+        return
+    table = Table(title="Bands, before and now, and the features that move most customers", title_justify="left")
+    for column in ("Before", "Now", "Mostly by"):
+        table.add_column(column)
+    table.add_column("Customers", justify="right")
+    for _, row in summed(changes).head(_MOST_CHANGES).iterrows():
+        group = str(row["group"]).replace("_", " ")
+        table.add_row(str(row["band_before"]), str(row["band_now"]), group, f"{row['customers']:,}")
+    yield table
 
 
 def judgement_table(found: TableJudgement, label: str) -> Group:

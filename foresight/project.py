@@ -26,6 +26,7 @@ from kernel.clock import parse_as_of, utc_now
 from kernel.errors import UsageError
 from kernel.model_registry import ModelRegistry
 from kernel.settings import Settings, load_settings
+from kernel.types import LowerBand
 from serving.answers import AnswerContext
 from serving.batch import ScoresWritten, score_all, write_scores, writer_of
 from serving.insights import Insight
@@ -141,8 +142,14 @@ class Project:
         built = build_many(self.profiles, self.feature_set, missing)
         return built | {moment: found.features for moment, found in stored.items() if found is not None}
 
-    def train(self, *, as_of: Moment, say: Callable[[str], None] = lambda step: None) -> TrainingOutcome:
-        """Train, register, and promote what passes the gate."""
+    def train(
+        self, *, as_of: Moment, tune_minutes: float = 0.0, say: Callable[[str], None] = lambda step: None
+    ) -> TrainingOutcome:
+        """Train, register, and promote what passes the gate.
+
+        Args:
+            tune_minutes: how long to search for better trees of the churn model first; 0 for not at all.
+        """
         from training.evaluation.plots import write_plots
 
         currency = self.settings.project.currency
@@ -150,6 +157,7 @@ class Project:
             self.trainer,
             self.registry,
             self.moment(as_of),
+            tune_minutes=tune_minutes,
             say=say,
             files=lambda result, folder: write_plots(result, folder, currency),
         )
@@ -193,17 +201,35 @@ class Project:
         return pa.concat_tables(score_all(self.runtime(as_of=as_of))).to_pandas()
 
     def write_scores(
-        self, path: Path, *, as_of: Moment, advance: Callable[[int], None] = lambda rows: None
+        self,
+        path: Path,
+        *,
+        as_of: Moment,
+        reasons_for: float = 100.0,
+        advance: Callable[[int], None] = lambda rows: None,
     ) -> ScoresWritten:
         """Score every customer into a Parquet or CSV file, and put the features of that moment in service.
+
+        Args:
+            reasons_for: the percent of customers at the highest risk who get reasons.
+            advance: is told the number of customers after each chunk.
 
         Raises:
             UsageError: another file type, or a folder that does not exist; nothing was published then.
             BusyError: another build did not end in time.
+            BandsUnavailableError: the bands of earlier scores cannot be read, or the new ones not kept.
         """
         writer_of(path)
-        scorer = load_scorer(self.settings)
-        return write_scores(open_runtime_on(self.settings, scorer, self.publish(as_of=as_of)), path, advance)
+        runtime = open_runtime_on(self.settings, load_scorer(self.settings), self.publish(as_of=as_of))
+        return write_scores(runtime, path, advance, reasons_for=reasons_for)
+
+    def what_would_change(self, customer_id: str, *, as_of: Moment) -> list[LowerBand]:
+        """What would bring one customer into a lower churn band, the nearest first.
+
+        Raises:
+            NotFoundError: an unknown id.
+        """
+        return self.runtime(as_of=as_of).changes(customer_id)
 
     def insight(self, customer_id: str, *, as_of: Moment) -> tuple[Insight, AnswerContext]:
         """One customer's scores, reasons and actions, as the service would answer.

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from kernel.behaviours import Behaviour
 from kernel.errors import RegistryError
 from kernel.linear_part import LinearPart
 from kernel.part import Floats, Part
@@ -133,6 +134,8 @@ class ChurnManifest(Manifest):
     base_rate: float
     trained_range: TrainedRange
     bands: tuple[float, float]
+    band_margin: float = 0.0
+    behaviours: tuple[Behaviour, ...] = ()
 
 
 class ValueManifest(Manifest):

@@ -8,11 +8,15 @@ from pathlib import Path
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kernel.artefacts import ChurnManifest, Floats, model_matrix, percentiles, read_manifest, write_manifest
+from kernel.behaviours import Change, nearest_changes
 from kernel.linear_part import LinearPart
+from kernel.types import Band
 
 BOOSTER = "booster.txt"
+_BANDS = (Band.LOW, Band.MEDIUM, Band.HIGH)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,41 @@ class ChurnPredictor:
         """Rank of a probability within the population scored at training, 0-100."""
         return percentiles(probability, self.manifest.percentile_grid)
 
+    def bands(self, percentile: Floats, held: NDArray[np.object_] | None = None) -> NDArray[np.object_]:
+        """The band of each percentile, shape (rows,); None where it is NaN.
+
+        Args:
+            held: each customer's band in the scores before, None where there was none. It is kept until the percentile
+                lies ``band_margin`` points beyond its limit, so that who stands at a limit does not change daily.
+        """
+        limits, margin = self.manifest.bands, self.manifest.band_margin
+        level = _level(percentile, limits)
+        if held is not None:
+            before = np.array([-1 if band is None else _BANDS.index(band) for band in held], dtype=int)
+            kept = np.clip(
+                before,
+                _level(percentile, (limits[0] + margin, limits[1] + margin)),
+                _level(percentile, (limits[0] - margin, limits[1] - margin)),
+            )
+            level = np.where(before < 0, level, kept)
+        bands = np.array(_BANDS, dtype=object)[level]
+        bands[np.isnan(percentile)] = None
+        return bands
+
+    def changes(self, inputs: Floats, band: Band) -> list[Change]:
+        """What would bring one customer into a lower band than ``band``, the nearest first; nothing for the lowest.
+
+        It is what the model would say of another customer, who is like this one but for one behaviour. Whether an
+        action brings the behaviour about, and whether the risk then falls, only an experiment tells.
+
+        Args:
+            inputs: shape (columns,).
+        """
+        if band is Band.LOW:
+            return []
+        below = self.manifest.bands[_BANDS.index(band) - 1]
+        return nearest_changes(self.manifest.behaviours, inputs, self.probability, self.percentile, below)
+
     def contributions(self, inputs: Floats) -> Floats:
         """Exact parts of the calibrated log-odds, shape (rows, columns + 1); the last column is the base.
 
@@ -76,6 +115,10 @@ class ChurnPredictor:
             parts[:, :-1] += share * manifest.linear.effects(inputs)
             parts[:, -1] += share * manifest.linear.intercept
         return parts
+
+
+def _level(percentile: Floats, limits: tuple[float, float]) -> NDArray[np.int_]:
+    return (percentile >= limits[0]).astype(int) + (percentile >= limits[1])
 
 
 def raw_log_odds(trees: lgb.Booster, line: LinearPart | None, trees_weight: float, inputs: Floats) -> Floats:

@@ -135,6 +135,29 @@ class RetentionSettings(Section):
     success_rate: float = Field(default=0.2, gt=0, le=1)
 
 
+class TreatmentSettings(Section):
+    """What counts as a retention action: a row of ``table`` for which ``where``, a SQL condition, holds. Whom one
+    reached in the label window is no witness of what comes without it: they are left out (``exclude``), or left out
+    with those who are like them counting for more (``weight``)."""
+
+    table: Literal["activities", "transactions", "subscriptions"] = "activities"
+    where: str = Field(min_length=1)
+    policy: Literal["exclude", "weight"] = "exclude"
+
+
+class TreesSettings(Section):
+    """The boosted trees of the churn model; ``foresight train --tune`` looks for better ones."""
+
+    rounds: int = Field(default=400, ge=10, le=5000)
+    learning_rate: float = Field(default=0.02, gt=0, le=1)
+    num_leaves: int = Field(default=15, ge=2, le=256)
+    max_depth: int = Field(default=4, ge=1, le=8)
+    min_data_in_leaf: int = Field(default=100, ge=1)
+    lambda_l2: float = Field(default=10.0, ge=0)
+    feature_fraction: float = Field(default=0.3, gt=0, le=1)
+    extra_trees: bool = True
+
+
 class ChurnSettings(Section):
     """What is predicted, of whom, how far ahead.
 
@@ -143,7 +166,9 @@ class ChurnSettings(Section):
     ``grace_days``, among customers with an active contract; ``event``, ``event`` happens in the horizon, among
     customers with a purchase in the active days. Contracts that end for one of ``competing_ends`` neither churn nor
     stay. ``contacts``: how many customers a team can reach, ``retention``: what that costs and brings; both are for the
-    report. ``bands``: the percentiles at which the medium and the high band begin.
+    report. ``treatment``: the retention actions of the past. ``directions``: features with which the risk only rises
+    ("up") or falls ("down"). ``bands``: the percentiles at which the medium and the high band begin; a customer stays
+    in the band of the last scores until ``band_margin`` points beyond its limit.
     """
 
     definition: Literal["transactions", "subscriptions", "event"] = "transactions"
@@ -154,7 +179,11 @@ class ChurnSettings(Section):
     event: EventSettings | None = None
     contacts: int = Field(default=100, ge=1)
     retention: RetentionSettings | None = None
+    treatment: TreatmentSettings | None = None
+    directions: dict[str, Literal["up", "down"]] = {}
+    trees: TreesSettings = TreesSettings()
     bands: tuple[float, float] = (70.0, 90.0)
+    band_margin: float = Field(default=2.0, ge=0, le=20)
 
     @field_validator("bands")
     @classmethod
@@ -162,6 +191,12 @@ class ChurnSettings(Section):
         if not 0 < bands[0] < bands[1] < 100:
             raise ValueError("two percentiles in rising order between 0 and 100, such as [70, 90]")
         return bands
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> ChurnSettings:
+        if not self.band_margin < min(self.bands[0], 100 - self.bands[1]):
+            raise ValueError("band_margin must be less than the lower limit of bands, and than 100 less the upper one")
+        return self
 
     @model_validator(mode="after")
     def _event_named(self) -> ChurnSettings:
@@ -312,6 +347,10 @@ class Settings(Section):
         if written is None:
             return str(self.state_folder / "spark_tables")
         return written if "://" in written else str(self.path(written))
+
+    def with_trees(self, trees: TreesSettings) -> Settings:
+        """The same, with other trees of the churn model."""
+        return self.model_copy(update={"churn": self.churn.model_copy(update={"trees": trees})})
 
     def model_name(self, kind: str) -> str:
         """The registered name of this project's model of a kind (``churn``, ``value``)."""

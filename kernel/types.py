@@ -58,15 +58,40 @@ class GroupEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class LowerBand:
+    """A change of one behaviour with which the model would say a lower churn band.
+
+    Attributes:
+        behaviour: its name, such as "purchases"; ``label`` is the same in words.
+        code: the feature that tells it, which is ``value`` and would be ``target``.
+        text: the change in words.
+        probability, percentile: of churn, then.
+        band: the band that they mean.
+    """
+
+    behaviour: str
+    label: str
+    code: str
+    text: str
+    value: float
+    target: float
+    probability: float
+    percentile: float
+    band: Band
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """What is predicted for one customer at one moment of knowledge. Probabilities in [0, 1], money in the project's
-    currency, percentiles in [0, 100]; a number that may not be given is None."""
+    currency, percentiles in [0, 100]; a number that may not be given is None. ``churn_score`` is the probability as
+    a whole number from 0 to 100."""
 
     customer_id: str
     as_of: datetime
     scored_at: datetime
     status: Status
     churn_probability: float | None
+    churn_score: int | None
     churn_percentile: float | None
     churn_band: Band | None
     churn_reasons: tuple[Reason, ...]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from kernel.types import Score
+from kernel.types import LowerBand, Score
 from serving.insights import Insight, InsightSource, ModelVersions
 from serving.schemas import (
     ActionAnswer,
+    ChangeAnswer,
+    ChangesAnswer,
     CustomerScore,
     GroupAnswer,
     ReasonAnswer,
@@ -31,6 +33,7 @@ class AnswerContext:
         currency: ISO 4217.
         horizon_days: days that the lifetime value covers.
         churn_horizon_days: days ahead in which a churner does not purchase.
+        churn_bands: the percentiles at which the medium and the high churn band begin.
         versions: the models and the policy that answer.
     """
 
@@ -38,12 +41,20 @@ class AnswerContext:
     currency: str
     horizon_days: int
     churn_horizon_days: int
+    churn_bands: tuple[float, float]
     versions: ModelVersions
 
     @classmethod
     def of(cls, source: InsightSource) -> AnswerContext:
         """The context of a source, as it answers now."""
-        return cls(source.project, source.currency, source.horizon_days, source.churn_horizon_days, source.versions())
+        return cls(
+            source.project,
+            source.currency,
+            source.horizon_days,
+            source.churn_horizon_days,
+            source.churn_bands,
+            source.versions(),
+        )
 
 
 def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
@@ -54,11 +65,14 @@ def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
         as_of=score.as_of,
         scored_at=score.scored_at,
         churn_probability=score.churn_probability,
+        churn_score=score.churn_score,
         churn_probability_low=score.churn_probability_low,
         churn_probability_high=score.churn_probability_high,
         churn_horizon_days=context.churn_horizon_days,
         churn_percentile=score.churn_percentile,
         churn_band=score.churn_band,
+        churn_medium_from=context.churn_bands[0],
+        churn_high_from=context.churn_bands[1],
         churn_reasons=_reasons(score),
         churn_groups=tuple(
             GroupAnswer(group=one.group, label=one.label, effect=one.effect) for one in score.churn_groups
@@ -102,6 +116,18 @@ def recommendation(insight: Insight, context: AnswerContext) -> Recommendation:
     )
 
 
+def changes_answer(insight: Insight, changes: Sequence[LowerBand]) -> ChangesAnswer:
+    """What would bring one customer into a lower churn band."""
+    score = insight.score
+    return ChangesAnswer(
+        customer_id=score.customer_id,
+        as_of=score.as_of,
+        churn_band=score.churn_band,
+        changes=tuple(ChangeAnswer(**asdict(change)) for change in changes),
+        churn_model=score.churn_model,
+    )
+
+
 def decisions_of(insights: Sequence[Insight]) -> list[Decision]:
     """The decisions that must be kept before they are answered."""
     return [insight.decision for insight in insights if insight.decision is not None]
@@ -127,27 +153,32 @@ def _reasons(score: Score) -> tuple[ReasonAnswer, ...]:
 
 
 def _recommended(decision: Decision | None) -> tuple[ActionAnswer, ...]:
+    return tuple(ActionAnswer(**fields) for fields in recommended_actions(decision))
+
+
+def recommended_actions(decision: Decision | None) -> list[dict[str, Any]]:
+    """The fields of ``ActionAnswer`` for each recommended action, by rank; none without a decision."""
     if decision is None:
-        return ()
+        return []
     candidates = {candidate.action_id: candidate for candidate in decision.candidates}
-    return tuple(_action(item, candidates[item.action_id]) for item in decision.recommended)
+    return [_action(item, candidates[item.action_id]) for item in decision.recommended]
 
 
-def _action(item: decisioning.Recommendation, candidate: decisioning.Candidate) -> ActionAnswer:
+def _action(item: decisioning.Recommendation, candidate: decisioning.Candidate) -> dict[str, Any]:
     expected = item.expected_incremental_value
-    return ActionAnswer(
-        action=item.action_id,
-        label=item.label,
-        rank=item.position,
-        expected_value=expected,
-        expected_value_low=expected if candidate.eiv_low is None else candidate.eiv_low,
-        expected_value_high=expected if candidate.eiv_high is None else candidate.eiv_high,
-        probability=candidate.probability,
-        explanation=item.explanation,
-        cost=0.0 if candidate.cost is None else candidate.cost,
-        uplift=candidate.uplift,
-        status=candidate.status.value,
-    )
+    return {
+        "action": item.action_id,
+        "label": item.label,
+        "rank": item.position,
+        "expected_value": expected,
+        "expected_value_low": expected if candidate.eiv_low is None else candidate.eiv_low,
+        "expected_value_high": expected if candidate.eiv_high is None else candidate.eiv_high,
+        "probability": candidate.probability,
+        "explanation": item.explanation,
+        "cost": 0.0 if candidate.cost is None else candidate.cost,
+        "uplift": candidate.uplift,
+        "status": candidate.status.value,
+    }
 
 
 def _withheld(decision: Decision | None) -> tuple[WithheldActionAnswer, ...]:

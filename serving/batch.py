@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kernel.errors import UsageError
-from serving.answers import AnswerContext, customer_score
-from serving.insights import Insight
+from serving.answers import AnswerContext, recommended_actions
+from serving.decisioning.decision import Decision
 from serving.runtime import Runtime
+from serving.scoring.band_log import Recording
+from serving.scoring.scorer import Scores
 
 CHUNK = 5120  # a quarter of a row group of the snapshot's file
 Writer = Callable[[Iterable[pa.Table], Path], None]
@@ -76,6 +80,9 @@ SCHEMA = pa.schema(
         "currency": pa.string(),
         "churn_groups": pa.list_(_GROUP),
         "churn_base": pa.float64(),
+        "churn_score": pa.int64(),
+        "churn_medium_from": pa.float64(),
+        "churn_high_from": pa.float64(),
     }  # type: ignore[arg-type]
 )
 """The file's columns; later versions add some and rename none (docs/reference/scores.md)."""
@@ -89,18 +96,75 @@ class ScoresWritten:
     by_status: dict[str, int]
 
 
-def score_all(runtime: Runtime, advance: Callable[[int], None] = lambda rows: None) -> Iterator[pa.Table]:
-    """Score the snapshot in chunks, one in memory at a time; ``advance`` is told the number of customers after each."""
+def score_all(
+    runtime: Runtime,
+    advance: Callable[[int], None] = lambda rows: None,
+    *,
+    reasons_for: float = 100.0,
+    recording: Recording | None = None,
+) -> Iterator[pa.Table]:
+    """Score the snapshot in chunks, one in memory at a time.
+
+    Args:
+        advance: is told the number of customers after each chunk.
+        reasons_for: the percent of customers at the highest risk who get reasons; they are most of the price.
+        recording: is told the bands.
+    """
     context = AnswerContext.of(runtime)
     for chunk in runtime.snapshot.chunks(CHUNK):
-        insights = runtime.insights(chunk.features, chunk.consent, chunk.manifest.as_of)
-        yield to_table(insights, context)
-        advance(len(insights))
+        scores = runtime.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=100.0 - reasons_for)
+        decisions = runtime.decide(scores, chunk.features, chunk.manifest.as_of)
+        if recording is not None:
+            recording.add(list(scores.numbers.index), list(scores.band), scores.held)
+        yield to_table(scores, decisions, context)
+        advance(len(scores))
 
 
-def to_table(insights: list[Insight], context: AnswerContext) -> pa.Table:
-    """Insights as rows of the scores file, the same numbers as the service answers."""
-    return pa.Table.from_pylist([_row(insight, context) for insight in insights], schema=SCHEMA)
+def to_table(scores: Scores, decisions: Sequence[Decision | None], context: AnswerContext) -> pa.Table:
+    """Scores and decisions as rows of the scores file: what ``serving.answers.customer_score`` says of each, made a
+    column at a time."""
+    rows, numbers = len(scores), scores.numbers
+    columns: dict[str, Any] = {name: pa.array(numbers[name].to_numpy(), from_pandas=True) for name in numbers.columns}
+    columns |= {
+        "customer_id": list(numbers.index),
+        "as_of": [scores.as_of] * rows,
+        "scored_at": [scores.scored_at] * rows,
+        "churn_score": pa.array(np.rint(100 * numbers["churn_probability"].to_numpy()), from_pandas=True),
+        "churn_band": [None if band is None else band.value for band in scores.band],
+        "churn_reasons": _listed(_REASON, scores.reasons),
+        "churn_groups": _listed(_GROUP, scores.groups),
+        "churn_base": pa.array(scores.base, from_pandas=True),
+        "is_high_value": list(scores.high_value),
+        "recommended_actions": [recommended_actions(decision) for decision in decisions],
+        "status": [str(status) for status in scores.status],
+        "churn_model": [scores.churn_model] * rows,
+        "value_model": [scores.value_model] * rows,
+        "policy": [context.versions.policy if one is None else one.policy_version for one in decisions],
+        "churn_horizon_days": [context.churn_horizon_days] * rows,
+        "value_horizon_days": [context.horizon_days] * rows,
+        "currency": [context.currency] * rows,
+        "churn_medium_from": [context.churn_bands[0]] * rows,
+        "churn_high_from": [context.churn_bands[1]] * rows,
+    }
+    arrays = [_array(columns[field.name], field.type) for field in SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _listed(kind: pa.StructType, items: Sequence[Sequence[Any]]) -> pa.Array:
+    """A list of objects for each row, as lists of structs: one array for each of their fields."""
+    flat = [one for row in items for one in row]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in items], dtype=np.int32)]).astype(np.int32)
+    fields = [pa.array([_told(getattr(one, field.name), field.type) for one in flat], field.type) for field in kind]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(fields, fields=list(kind)))
+
+
+def _told(value: Any, kind: pa.DataType) -> Any:
+    # A column has one type: an attribute's word stands in the reason's text.
+    return None if isinstance(value, str) and kind == pa.float64() else value
 
 
 def writer_of(path: Path) -> Writer:
@@ -119,33 +183,38 @@ def writer_of(path: Path) -> Writer:
     return write
 
 
-def write_scores(runtime: Runtime, path: Path, advance: Callable[[int], None] = lambda rows: None) -> ScoresWritten:
+def write_scores(
+    runtime: Runtime,
+    path: Path,
+    advance: Callable[[int], None] = lambda rows: None,
+    *,
+    reasons_for: float = 100.0,
+) -> ScoresWritten:
     """Score everybody and write ``.parquet`` or ``.csv`` (lists as JSON) by one rename, a chunk at a time.
+
+    The bands are kept: they are those "before" of later scores.
+
+    Args:
+        reasons_for: as of :func:`score_all`.
 
     Raises:
         UsageError: another file type, or a folder that does not exist.
+        BandsUnavailableError: the bands cannot be read or kept; no file was written then.
     """
     write = writer_of(path)
     status: Counter[str] = Counter()
 
-    def counted() -> Iterator[pa.Table]:
-        for table in score_all(runtime, advance):
+    def counted(recording: Recording) -> Iterator[pa.Table]:
+        for table in score_all(runtime, advance, reasons_for=reasons_for, recording=recording):
             status.update(table.column("status").to_pylist())
             yield table
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".scores-") as folder:
         unfinished = Path(folder) / path.name
-        write(counted(), unfinished)
+        with runtime.bands.recording(runtime.snapshot.as_of) as recording:
+            write(counted(recording), unfinished)
         unfinished.replace(path)
     return ScoresWritten(status.total(), dict(status.most_common()))
-
-
-def _row(insight: Insight, context: AnswerContext) -> dict[str, object]:
-    row = customer_score(insight, context).model_dump()
-    for reason in row["churn_reasons"]:
-        # A column has one type: an attribute's word stands in the reason's text.
-        reason["value"] = reason["value"] if isinstance(reason["value"], float) else None
-    return row
 
 
 def _write_parquet(tables: Iterable[pa.Table], path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from kernel.types import Score
+from kernel.types import LowerBand, Score
 
 if TYPE_CHECKING:
     from serving.decisioning.decision import Decision
@@ -56,6 +56,11 @@ class InsightSource(Protocol):
         ...
 
     @property
+    def churn_bands(self) -> tuple[float, float]:
+        """The percentiles at which the medium and the high churn band begin."""
+        ...
+
+    @property
     def as_of(self) -> datetime:
         """The moment of knowledge of stored customers."""
         ...
@@ -69,6 +74,14 @@ class InsightSource(Protocol):
 
         Raises:
             NotFoundError: names how many of the ids are unknown.
+        """
+        ...
+
+    def changes(self, customer_id: str) -> list[LowerBand]:
+        """What would bring a stored customer into a lower churn band, the nearest first.
+
+        Raises:
+            NotFoundError: an unknown id.
         """
         ...
 

@@ -16,12 +16,13 @@ from features.contract.policies import Policies
 from features.definitions import project_features
 from features.engine.definition import FeatureSet
 from features.engine.online import OnlineStore
-from features.engine.snapshot import Snapshot, StoredFeatures
+from features.engine.snapshot import Snapshot, StoredFeatures, StoredRows
 from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import utc_now
 from kernel.errors import NotFoundError, UsageError, did_you_mean
 from kernel.model_registry import ModelRegistry
 from kernel.settings import Settings, load_settings
+from kernel.types import LowerBand
 from kernel.value_predictor import ValuePredictor
 from serving.decisioning.catalogue import Catalogue, load_catalogue
 from serving.decisioning.columns import Kind
@@ -31,6 +32,8 @@ from serving.decisioning.policy import PolicySettings
 from serving.insights import Insight, ModelVersions
 from serving.profile import ProfileEngine, profile_features
 from serving.schemas import ProfileInput
+from serving.scoring.band_log import BandLog
+from serving.scoring.changes import lower_bands
 from serving.scoring.scorer import Scorer, Scores
 
 
@@ -44,6 +47,7 @@ class Runtime:
     Attributes:
         stored: where customers are looked up by id: a snapshot at hand, or the online store.
         attributes: customer attribute -> "string" or "float64".
+        bands: the churn bands of earlier scores.
     """
 
     settings: Settings
@@ -54,6 +58,7 @@ class Runtime:
     catalogue: Catalogue | None
     policy: PolicySettings
     clock: Callable[[], datetime]
+    bands: BandLog
 
     @property
     def project(self) -> str:
@@ -74,6 +79,11 @@ class Runtime:
     def churn_horizon_days(self) -> int:
         """Days ahead in which a churner does not purchase."""
         return self.scorer.churn.manifest.horizon_days
+
+    @property
+    def churn_bands(self) -> tuple[float, float]:
+        """The percentiles at which the medium and the high churn band begin."""
+        return self.scorer.churn.manifest.bands
 
     @property
     def as_of(self) -> datetime:
@@ -107,18 +117,23 @@ class Runtime:
             NotFoundError: with the number of unknown ids.
         """
         # One customer may be asked for twice; each is decided once. All are from one snapshot.
-        found = self.stored.look_up(customer_ids)
+        found = self._found(customer_ids)
+        insights = self.insights(found.features, found.consent, found.manifest.as_of)
         place = {name: row for row, name in enumerate(found.features.index)}
-        unknown = sum(name not in place for name in customer_ids)
-        as_of = found.manifest.as_of
+        return [insights[place[name]] for name in customer_ids]
+
+    def _found(self, customer_ids: Sequence[str]) -> StoredRows:
+        found = self.stored.look_up(customer_ids)
+        known = set(found.features.index)
+        unknown = sum(name not in known for name in customer_ids)
         if unknown:
             raise NotFoundError(
-                f"{unknown} of {len(customer_ids)} customers are not in the snapshot of {as_of:%Y-%m-%d}.",
+                f"{unknown} of {len(customer_ids)} customers are not in the snapshot of "
+                f"{found.manifest.as_of:%Y-%m-%d}.",
                 where="customer_id",
                 fix="Check the id, or send the whole profile.",
             )
-        insights = self.insights(found.features, found.consent, as_of)
-        return [insights[place[name]] for name in customer_ids]
+        return found
 
     def by_profile(self, profile: ProfileInput) -> Insight:
         """The insight of a profile that is not stored, computed on the spot by the same definitions.
@@ -146,11 +161,39 @@ class Runtime:
 
     def insights(self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime) -> list[Insight]:
         """Score and decide for every row of ``features``, in order."""
-        scores = self.scorer.score(features, consent, as_of=as_of, scored_at=self.clock())
-        decisions = self._decide(scores, features, as_of)
+        scores = self.scores(features, consent, as_of)
+        decisions = self.decide(scores, features, as_of)
         return [Insight(scores.score(row), decisions[row]) for row in range(len(scores))]
 
-    def _decide(self, scores: Scores, features: pd.DataFrame, as_of: datetime) -> Sequence[Decision | None]:
+    def scores(
+        self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime, *, reasons_from: float = 0.0
+    ) -> Scores:
+        """Score every row of ``features``; see :meth:`serving.scoring.scorer.Scorer.score`.
+
+        Raises:
+            BandsUnavailableError: the bands of earlier scores cannot be read.
+        """
+        return self.scorer.score(
+            features,
+            consent,
+            as_of=as_of,
+            scored_at=self.clock(),
+            held=self.bands.before(as_of, list(features.index)),
+            reasons_from=reasons_from,
+        )
+
+    def changes(self, customer_id: str) -> list[LowerBand]:
+        """What would bring a stored customer into a lower churn band, the nearest first; empty where nothing would.
+
+        Raises:
+            NotFoundError: an unknown id.
+        """
+        found = self._found([customer_id])
+        scores = self.scores(found.features, found.consent, found.manifest.as_of)
+        return lower_bands(self.scorer, found.features, scores)
+
+    def decide(self, scores: Scores, features: pd.DataFrame, as_of: datetime) -> Sequence[Decision | None]:
+        """A decision for each row; None without a catalogue, and for a customer of whom nothing may be decided."""
         if self.catalogue is None or not len(scores):
             return [None] * len(scores)
         return decide(
@@ -184,7 +227,8 @@ def open_runtime_on(
     manifest = stored.current_manifest()
     features = project_features(settings, manifest.attributes).only(manifest.feature_versions)
     catalogue = _catalogue(settings, features)
-    return Runtime(settings, scorer, features, stored, manifest.attributes, catalogue, PolicySettings(), clock)
+    bands = BandLog.of(settings)
+    return Runtime(settings, scorer, features, stored, manifest.attributes, catalogue, PolicySettings(), clock, bands)
 
 
 def load_scorer(settings: Settings) -> Scorer:

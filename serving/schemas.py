@@ -202,8 +202,11 @@ class CustomerScore(Body):
     churn_probability_low: Probability | None
     churn_probability_high: Probability | None
     churn_horizon_days: int
+    churn_score: int | None = Field(description="churn_probability as a whole number from 0 to 100")
     churn_percentile: float | None
     churn_band: Band | None
+    churn_medium_from: float = Field(description="the percentile at which the medium band begins")
+    churn_high_from: float = Field(description="the percentile at which the high band begins")
     churn_reasons: tuple[ReasonAnswer, ...]
     churn_groups: tuple[GroupAnswer, ...]
     churn_base: float | None = Field(description="the log-odds of churn before any group of features is added")
@@ -221,6 +224,31 @@ class CustomerScore(Body):
     churn_model: str
     value_model: str
     policy: str
+
+
+class ChangeAnswer(Body):
+    """A change of one behaviour with which the model would say a lower churn band; ``value`` and ``target`` are those
+    of the feature ``code`` that tells the behaviour. Whether an action brings it about, only an experiment tells."""
+
+    behaviour: str
+    label: str
+    code: str
+    text: str
+    value: float
+    target: float
+    probability: Probability
+    percentile: float
+    band: Band
+
+
+class ChangesAnswer(Body):
+    """What would bring a customer into a lower churn band, the nearest first; empty where no single behaviour would."""
+
+    customer_id: str
+    as_of: datetime
+    churn_band: Band | None
+    changes: tuple[ChangeAnswer, ...]
+    churn_model: str
 
 
 class ScoreAnswer(Body):

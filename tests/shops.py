@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.contract.profiles import load_profiles
 from features.usability.report import UsabilityReport, usability
+from kernel.settings import Settings
 from tests.projects import TinyProject
 
 BEGINS = pd.Timestamp("2023-01-01")
@@ -81,12 +82,16 @@ class Shop:
         day = self.sales["event_time"].dt.normalize()
         self.sales = self.sales[(day < first) | (day > last)]
 
-    def report(self, project: TinyProject, as_of: datetime | None = None) -> UsabilityReport:
+    def settings(self, project: TinyProject) -> Settings:
+        """Write the tables and ``foresight.toml``."""
         files = [name for name in ("customers", "sales", "events", "contracts") if len(getattr(self, name))]
         for name in files:
             project.parquet(f"{name}.parquet", getattr(self, name))
         sources = "\n[sources]\n" + "".join(f'{name} = "{name}.parquet"\n' for name in files)
-        settings = project.settings(sources + self._tables() + self.windows, self.timezone)
+        return project.settings(sources + self._tables() + self.windows, self.timezone)
+
+    def report(self, project: TinyProject, as_of: datetime | None = None) -> UsabilityReport:
+        settings = self.settings(project)
         with load_profiles(settings, now=NOW) as profiles:
             return usability(profiles, settings, now=NOW, as_of=as_of)
 

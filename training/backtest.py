@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from features.cohorts import has_history
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
-from kernel.settings import Settings
+from kernel.settings import Settings, TreesSettings
 from kernel.value_predictor import ValuePredictor
 from training.dataset import DatasetBuilder, RecentPast, TrainingSet
 from training.evaluation.calibration import ReliabilityBin, calibration_metrics, reliability
 from training.evaluation.discrimination import ranking_metrics
 from training.evaluation.economics import contacts
+from training.evaluation.factors import BandFactors, band_factors
 from training.evaluation.grade import Grade, grade_churn, recency_rules
 from training.evaluation.groups import coverage
+from training.evaluation.leaks import suspects
 from training.evaluation.missed import Group, fates
 from training.evaluation.value import value_metrics
 from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.models.baselines import carry_forward, logistic_churn, recency_rule
-from training.models.churn import fit_churn
+from training.models.churn import FIX_OUTCOMES, check_outcomes, directions, fit_churn
+from training.models.columns import model_columns
 from training.models.drift import FEWEST_DAYS, MOST_MOMENTS
+from training.models.mixture import Recipe
 from training.models.value import SpendModel, fit_value
 from training.splits import training_cutoffs
+
+if TYPE_CHECKING:
+    from training.tuning import Tuned
 
 Metrics = dict[str, dict[str, float]]  # model or baseline -> metric -> value
 
@@ -40,13 +49,18 @@ class BacktestResult:
         customers: size of the test cohort.
         churn, value: figures of the model ("model") and of each baseline.
         reliability: predicted against observed churn.
-        probability, churned, expected, spend: the test cohort's predictions and outcomes, shape (customers,).
+        probability, churned, expected, expected_btyd, spend: the test cohort's predictions and outcomes, each of shape
+            (customers,).
         recency: days since the last purchase, the score of the recency rule, shape (customers,).
         interval_coverage: share of customers whose actual spend lay in their interval.
         grade: of the churn model; None where only one outcome occurred.
         rate_held: whether the churn rate of each group of 100 similar customers lay in its interval, by rising
             prediction, shape (groups,).
         fates: whom the churn model found, whom it missed, and who stayed.
+        factors: what drives the risk in each band.
+        suspects: features that tell the outcome almost alone -> their AUC; there should be none.
+        treated: customers left out because a retention action reached them in the label window.
+        features: of the test cohort, for a comparison with another model.
     """
 
     as_of: datetime
@@ -59,12 +73,17 @@ class BacktestResult:
     probability: Floats
     churned: Floats
     expected: Floats
+    expected_btyd: Floats
     spend: Floats
     recency: Floats
     interval_coverage: float
     grade: Grade | None
     rate_held: Floats
     fates: list[Group]
+    factors: list[BandFactors]
+    suspects: dict[str, float]
+    treated: int
+    features: pd.DataFrame
 
 
 class Trainer:
@@ -96,11 +115,30 @@ class Trainer:
 
     def fit_churn(self, as_of: datetime, data: TrainingSet | None = None) -> ChurnPredictor:
         """The churn model as of a moment."""
-        population = self.builder.population(as_of)
-        cohort = population.loc[churn_label(self.settings.churn).cohort(population)]
-        rows = (data or self.data(as_of)).churn_cohort
+        rows, cohort = (data or self.data(as_of)).churn_cohort, self.churn_cohort(as_of)
         features, settings = self.builder.feature_set, self.settings
         return fit_churn(rows, cohort, features, settings, as_of, self._fingerprint(as_of), self._recent(as_of))
+
+    def churn_cohort(self, as_of: datetime) -> pd.DataFrame:
+        """Features of the customers of whom churn is predicted."""
+        population = self.builder.population(as_of)
+        return population.loc[churn_label(self.settings.churn).cohort(population)]
+
+    def tune_churn(self, as_of: datetime, minutes: float, *, trials: int | None = None) -> Tuned:
+        """Search for better trees among rows that are ripe at ``as_of``, for so many minutes at most."""
+        # Here, since only a search needs Optuna.
+        from training.tuning import tune_trees
+
+        rows, settings = self.data(as_of).churn_cohort, self.settings
+        check_outcomes(rows, FIX_OUTCOMES)
+        columns = model_columns(self.builder.feature_set, rows.features)
+        signs = directions(settings.churn, columns, self.builder.feature_set)
+        recipe = Recipe(columns, settings.training.seed, settings.churn.trees, signs)
+        return tune_trees(rows, recipe, minutes, trials=trials)
+
+    def with_trees(self, trees: TreesSettings) -> Trainer:
+        """The same, with other trees."""
+        return Trainer(self.builder.with_settings(self.settings.with_trees(trees)))
 
     def _recent(self, as_of: datetime) -> RecentPast | None:
         churn, step = self.settings.churn, self.settings.training.step_days
@@ -136,14 +174,18 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     """
     settings, builder = trainer.settings, trainer.builder
     data = trainer.data(as_of)
-    test = builder.training_set([as_of], as_of + timedelta(days=trainer.window.days)).churn_cohort
+    every = builder.training_set([as_of], as_of + timedelta(days=trainer.window.days))
+    test = every.churn_cohort
     churn, value = trainer.fit_churn(as_of, data), trainer.fit_value(as_of, data)
-    probability, expected = churn.probability(churn.inputs(test.features)), value.expected_spend(test.features)
+    inputs = churn.inputs(test.features)
+    probability, expected = churn.probability(inputs), value.expected_spend(test.features)
     low, high = value.interval(expected)
     logistic = logistic_churn(data.churn_cohort, test.features)
     btyd, carried = value.spend_btyd(test.features), carry_forward(test.features, settings.value.horizon_days)
     recency = recency_rule(test.features)
-    rules = recency_rules(recency, settings.churn.horizon_days) if settings.churn.definition == "transactions" else {}
+    by_purchases = settings.churn.definition == "transactions"
+    rules = recency_rules(recency, settings.churn.horizon_days) if by_purchases else {}
+    gone = {"p_alive": 1 - value.probability_alive(test.features)} if by_purchases else {}
     return BacktestResult(
         as_of=as_of,
         customers=len(test),
@@ -153,6 +195,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
             "model": ranking_metrics(probability, test.churned) | calibration_metrics(probability, test.churned),
             "logistic_regression": ranking_metrics(logistic, test.churned)
             | calibration_metrics(logistic, test.churned),
+            **{name: ranking_metrics(score, test.churned) for name, score in gone.items()},
             "recency_rule": ranking_metrics(recency, test.churned),
         },
         value={
@@ -164,10 +207,15 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
         probability=probability,
         churned=test.churned,
         expected=expected,
+        expected_btyd=btyd,
         spend=test.spend,
         recency=recency,
         interval_coverage=float(np.mean((test.spend >= low) & (test.spend <= high))),
         grade=grade_churn(probability, test.churned, test.customers, rules, seed=settings.training.seed),
         rate_held=coverage(probability, test.churned, churn.manifest.interval),
         fates=fates(test.features, probability, test.churned, contacts(len(test), settings.churn.contacts)),
+        factors=band_factors(churn, inputs),
+        suspects=suspects(test.features, [column.name for column in churn.manifest.columns], test.churned),
+        treated=0 if every.treated is None else int((every.treated & every.active).sum()),
+        features=test.features,
     )

@@ -19,6 +19,7 @@ from features.engine.definition import FeatureSet
 from kernel.settings import Settings
 from training.labels.label import Label, churn_label, spend_label
 from training.labels.window import LabelWindow
+from training.treatment import treatment_of
 
 FeatureBuilder = Callable[[Sequence[datetime]], dict[datetime, pd.DataFrame]]
 Floats = NDArray[np.float64]
@@ -35,6 +36,9 @@ class TrainingSet:
         churned: 1.0 or 0.0, by ``[churn] definition``; NaN where the customer has no such outcome.
         spend: net spend in the value horizon, in the project's currency.
         active: whether the row belongs to the churn cohort.
+        weight: what each row counts for in the churn model; None for one each.
+        treated: whether a retention action reached the customer in the label window; ``churned`` is NaN then. None
+            where no such actions are set.
     """
 
     features: pd.DataFrame
@@ -42,6 +46,8 @@ class TrainingSet:
     churned: Floats
     spend: Floats
     active: Flags
+    weight: Floats | None = None
+    treated: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -54,6 +60,8 @@ class TrainingSet:
             self.churned[chosen],
             self.spend[chosen],
             self.active[chosen],
+            None if self.weight is None else self.weight[chosen],
+            None if self.treated is None else self.treated[chosen],
         )
 
     @property
@@ -149,7 +157,14 @@ class DatasetBuilder:
         self.settings = settings
         self._build = build or partial(build_many, profiles, features)
         self._without_consent = profiles.without_consent()
+        self._treatment = treatment_of(settings.churn)
         self._features: dict[datetime, pd.DataFrame] = {}
+
+    def with_settings(self, settings: Settings) -> DatasetBuilder:
+        """The same tables and features, with other settings of the models; cut-offs already built stay."""
+        other = DatasetBuilder(self.profiles, self.feature_set, settings, self._build)
+        other._features = self._features
+        return other
 
     def population(self, as_of: datetime) -> pd.DataFrame:
         """Features of the customers who have a history (purchases; contracts where these churn) and may be profiled."""
@@ -171,13 +186,14 @@ class DatasetBuilder:
         """
         self.prepare(cutoffs)
         parts = [self._one_cutoff(cutoff, known_at) for cutoff in cutoffs]
-        return TrainingSet(
+        rows = TrainingSet(
             pd.concat([part.features for part in parts]),
             np.concatenate([part.cutoff for part in parts]),
             np.concatenate([part.churned for part in parts]),
             np.concatenate([part.spend for part in parts]),
             np.concatenate([part.active for part in parts]),
         )
+        return rows if self._treatment is None else self._treatment.left_out(self.profiles, rows, known_at)
 
     def labelled(self, cutoffs: Sequence[datetime], label: Label, known_at: datetime) -> LabelledSet:
         """The population of several cut-offs with one label, as known at ``known_at``.
@@ -214,7 +230,10 @@ class DatasetBuilder:
         frame = frame.loc[churn_label(self.settings.churn).cohort(frame)]
         unknown = np.full(len(frame), np.nan)
         rows = TrainingSet(frame, _moments(cutoff, frame), unknown, unknown, np.ones(len(frame), dtype=bool))
-        return replace(rows, churned=self._early(rows, days, known_at))
+        rows = replace(rows, churned=self._early(rows, days, known_at))
+        if self._treatment is None:
+            return rows
+        return self._treatment.left_out(self.profiles, rows, known_at, days).churn_cohort
 
     def _early(self, rows: TrainingSet, days: int, known_at: datetime) -> Floats:
         label, window = churn_label(self.settings.churn), LabelWindow(days)

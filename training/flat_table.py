@@ -22,14 +22,13 @@ from training.dataset import TrainingSet
 from training.evaluation.calibration import calibration_metrics
 from training.evaluation.discrimination import Interval, auc_interval, ranking_metrics
 from training.evaluation.grade import Grade, grade_churn
+from training.evaluation.leaks import LEAK, auc_alone
 from training.evaluation.out_of_fold import customer_folds, out_of_fold
 from training.models.churn import check_outcomes
-from training.models.mixture import fit_mixture
+from training.models.mixture import Recipe, fit_mixture
 
 MOST_WORDS = 50
 """Of one column: the most frequent; the others count as unknown."""
-LEAK = 0.95
-"""An AUC of one column alone from which on it is taken for the outcome in other words."""
 _WRITTEN_NUMBERS = 0.95
 _ALONE = 0.5  # of the values differ: an identifier, not a word that customers share
 
@@ -92,9 +91,9 @@ def judge_table(
     frame, left_out = _readable(inputs)
     groups, repeated = _groups(inputs, happened, None if customer is None else table.loc[:, customer])
     data = _rows(frame, happened, groups)
-    check_outcomes(data)
+    check_outcomes(data, "Bring more rows, or say which value of the label counts as the outcome.")
     for name in [name for name in frame if name not in keep]:
-        alone = _auc_alone(frame.loc[:, name], happened)
+        alone = auc_alone(frame.loc[:, name], happened)
         if alone >= LEAK:
             left_out[name] = f"tells the outcome almost alone (AUC {alone:.3f}): probably known only after it"
     columns = tuple(_column(name, frame.loc[:, name]) for name in frame if name not in left_out)
@@ -104,7 +103,8 @@ def judge_table(
             where=f"table: {', '.join(left_out)}",
             fix="Bring more columns.",
         )
-    probability = out_of_fold(data, lambda rows: fit_mixture(rows, columns, seed).of(columns), purpose="judge")
+    recipe = Recipe(columns, seed)
+    probability = out_of_fold(data, lambda rows: fit_mixture(rows, recipe).of(columns), purpose="judge")
     return TableJudgement(
         customers=len(data),
         happened=int(happened.sum()),
@@ -215,20 +215,6 @@ def _rows(frame: pd.DataFrame, happened: Floats, groups: pd.Index) -> TrainingSe
         np.full(len(frame), np.nan),
         np.ones(len(frame), dtype=bool),
     )
-
-
-def _auc_alone(values: pd.Series, happened: Floats) -> float:
-    """How well a column ranks by itself, in the better direction: numbers by size, words by their rate."""
-    if values.dtype == object:
-        codes = values.fillna("").to_numpy()
-        score = pd.Series(happened).groupby(codes).transform("mean").to_numpy()
-        if len(np.unique(codes)) > len(codes) / 20:  # rates of a few rows each say nothing
-            return 0.5
-    else:
-        score = values.fillna(values.median()).to_numpy()
-    auc = float(roc_auc_score(happened, score))
-    missing = float(roc_auc_score(happened, values.isna()))
-    return max(auc, 1 - auc, missing, 1 - missing)
 
 
 def _column(name: str, values: pd.Series) -> FeatureColumn:

@@ -3,48 +3,103 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from kernel.part import Floats
+from training.evaluation.discrimination import Interval, auc_difference
+
+Kind = Literal["churn", "value"]
+CONFIDENCE = 0.9
+
+# A challenger may be worse by chance, but not by so much: in ranking by .02 of the AUC, in the squared error of
+# probabilities and in the error of spend by three parts in a hundred.
+AUC_TOLERANCE = 0.02
+ERROR_TOLERANCE = 0.03
+_LABELS = {"auc": "AUC", "brier": "Brier score", "mae": "mean absolute error"}
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """One figure that must not get worse by more than ``tolerance`` (in the figure's own unit, or as a share of it)."""
+class Gain:
+    """By how much the challenger is better in one figure, on customers whom both predict; with a 90 % interval.
+
+    Attributes:
+        metric: ``auc``, ``brier`` or ``mae``.
+        challenger, champion: the figure of each.
+        gain: above 0 where the challenger is better, in the figure's own unit.
+        tolerance: how much worse is still no worse.
+    """
 
     metric: str
-    higher_is_better: bool
+    challenger: float
+    champion: float
+    gain: Interval
     tolerance: float
-    relative: bool
 
+    @property
+    def is_not_worse(self) -> bool:
+        """Whether it is sure, at 95 % to one side, that the challenger is not worse by more than the tolerance."""
+        return self.gain.low >= -self.tolerance
 
-# The tolerance is about half the width of a 90 % interval on 2,000 customers: less than that is noise.
-GATES = {
-    "churn": Gate("auc", higher_is_better=True, tolerance=0.02, relative=False),
-    "value": Gate("mae", higher_is_better=False, tolerance=0.03, relative=True),
-}
+    def __str__(self) -> str:
+        return (
+            f"{_LABELS[self.metric]} {self.challenger:.4g} against the champion's {self.champion:.4g} "
+            f"({self.gain.estimate:+.3g}, 90 % interval {self.gain.low:+.3g} to {self.gain.high:+.3g}; "
+            f"{-self.tolerance:+.2g} is let pass)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the challenger becomes champion, and why, as a sentence."""
+    """Whether the challenger becomes champion, and why, as a sentence; ``gains`` are empty where there was nothing to
+    compare with."""
 
     promote: bool
     reason: str
+    gains: tuple[Gain, ...] = ()
 
 
-def judge(gate: Gate, challenger: dict[str, float], champion: dict[str, float] | None) -> Verdict:
-    """Compare the back-test figures of challenger and champion.
+def judge(gains: tuple[Gain, ...], note: str = "") -> Verdict:
+    """The challenger is promoted unless it may be worse in one of the figures.
 
     Args:
-        champion: None when there is no champion yet.
+        note: what a reader must know of the comparison.
     """
-    ours = challenger.get(gate.metric)
-    theirs = None if champion is None else champion.get(gate.metric)
-    if champion is None:
-        return Verdict(True, "there was no champion yet")
-    if ours is None:
-        return Verdict(False, f"the challenger has no {gate.metric}: too little history for a back-test")
-    if theirs is None:
-        return Verdict(True, f"the champion has no {gate.metric} to compare with")
-    allowed = gate.tolerance * (abs(theirs) if gate.relative else 1.0)
-    worse_by = theirs - ours if gate.higher_is_better else ours - theirs
-    said = f"{gate.metric} {ours:.4g} against the champion's {theirs:.4g}"
-    return Verdict(worse_by <= allowed, said)
+    failed = [gain for gain in gains if not gain.is_not_worse]
+    said = "; ".join(map(str, failed or gains))
+    return Verdict(not failed, f"{said}{note}", gains)
+
+
+def churn_gains(challenger: Floats, champion: Floats, churned: Floats) -> tuple[Gain, ...]:
+    """Ranking and probabilities of both on the same customers.
+
+    Args:
+        challenger, champion: probabilities, shape (customers,).
+        churned: 1.0 or 0.0, shape (customers,).
+    """
+    if churned.min() == churned.max():
+        return (_error_gain("brier", (challenger - churned) ** 2, (champion - churned) ** 2),)
+    auc, before = float(roc_auc_score(churned, challenger)), float(roc_auc_score(churned, champion))
+    # None: the two rank alike, and there is nothing to be unsure of.
+    gain = auc_difference(challenger, champion, churned, CONFIDENCE) or Interval(auc - before, 0.0, 0.0, CONFIDENCE)
+    return (
+        Gain("auc", auc, before, gain, AUC_TOLERANCE),
+        _error_gain("brier", (challenger - churned) ** 2, (champion - churned) ** 2),
+    )
+
+
+def value_gains(challenger: Floats, champion: Floats, spend: Floats) -> tuple[Gain, ...]:
+    """Errors of expected spend of both on the same customers, each shape (customers,)."""
+    return (_error_gain("mae", np.abs(challenger - spend), np.abs(champion - spend)),)
+
+
+def _error_gain(metric: str, challenger: Floats, champion: Floats) -> Gain:
+    gains = champion - challenger
+    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * float(gains.std(ddof=1)) / len(gains) ** 0.5
+    mean = float(gains.mean())
+    before = float(champion.mean())
+    interval = Interval(mean, mean - half, mean + half, CONFIDENCE)
+    return Gain(metric, float(challenger.mean()), before, interval, ERROR_TOLERANCE * before)

@@ -7,28 +7,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import NotEnoughDataError
 from kernel.model_registry import CHALLENGER, ModelRegistry, ModelVersion, TrainingData, TrainingRun
 from kernel.value_predictor import ValuePredictor
 from training.backtest import BacktestResult, Trainer, backtest
+from training.comparison import Champion
+from training.evaluation.band_changes import summed
 from training.models.boosting import ROUNDS, SHARED
-from training.models.mixture import ROUNDS as CHURN_ROUNDS
-from training.models.mixture import TREES
 from training.models.value import SpendModel
-from training.promotion import GATES, Verdict, judge
+from training.promotion import Kind, Verdict
+
+if TYPE_CHECKING:
+    from training.tuning import Tuned
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A registered model, its figures, and whether it became the champion."""
+    """A registered model, its figures, and whether it became the champion.
+
+    Attributes:
+        changes: who would change, or has changed, band by it (``training.evaluation.band_changes``); None where there
+            was no champion, or none that says bands.
+    """
 
     version: ModelVersion
     metrics: dict[str, float]
     verdict: Verdict
+    changes: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class TrainingOutcome:
     value: TrainedModel
     spend_model: SpendModel
     backtest: BacktestResult | None
+    tuned: Tuned | None = None
 
 
 def train(
@@ -47,18 +60,25 @@ def train(
     registry: ModelRegistry,
     as_of: datetime,
     *,
+    tune_minutes: float = 0.0,
     say: Say = lambda step: None,
     files: Callable[[BacktestResult, Path], tuple[Path, ...]] = lambda result, folder: (),
 ) -> TrainingOutcome:
     """Train both models on what is known at ``as_of``, register them, and promote those that pass the gate.
 
     Args:
+        tune_minutes: how long to search for better trees of the churn model first; 0 for not at all.
         say: told each step before it begins.
         files: writes plots of the back-test into a folder; they are logged with both models.
 
     Raises:
         NotEnoughDataError: too few customers, days, churners or repeat buyers; nothing is registered then.
     """
+    tuned = None
+    if tune_minutes > 0:
+        say(f"search for better trees, {tune_minutes:g} minutes at most")
+        tuned = _tuned(trainer, as_of, tune_minutes)
+        trainer = trainer.with_trees(tuned.trees)
     say("back-test on the newest labelled window")
     result = newest_backtest(trainer, as_of)
     spend_model = choose_spend_model(result)
@@ -69,13 +89,13 @@ def train(
     value = trainer.fit_value(as_of, data, spend_model)
     with tempfile.TemporaryDirectory() as folder:
         plots = files(result, Path(folder)) if result is not None else ()
-        job = _Registration(trainer, registry, as_of, len(data), result, plots)
+        job = _Registration(trainer, registry, as_of, len(data), result, plots, spend_model)
         # Both are fitted before either is registered: a failure leaves nothing half done.
         say("register churn")
         trained_churn = job.register("churn", churn, _churn_metrics(result))
         say("register lifetime value")
         trained_value = job.register("value", value, _value_metrics(result, spend_model))
-    return TrainingOutcome(as_of, trained_churn, trained_value, spend_model, result)
+    return TrainingOutcome(as_of, trained_churn, trained_value, spend_model, result, tuned)
 
 
 def newest_backtest(trainer: Trainer, as_of: datetime) -> BacktestResult | None:
@@ -84,6 +104,14 @@ def newest_backtest(trainer: Trainer, as_of: datetime) -> BacktestResult | None:
         return backtest(trainer, as_of - timedelta(days=trainer.window.days))
     except NotEnoughDataError:
         return None
+
+
+def _tuned(trainer: Trainer, as_of: datetime, minutes: float) -> Tuned:
+    # What is chosen is back-tested on the newest window: the search must not have seen it.
+    try:
+        return trainer.tune_churn(as_of - timedelta(days=trainer.window.days), minutes)
+    except NotEnoughDataError:
+        return trainer.tune_churn(as_of, minutes)
 
 
 def choose_spend_model(result: BacktestResult | None) -> SpendModel:
@@ -104,14 +132,19 @@ class _Registration:
     rows: int
     result: BacktestResult | None
     plots: tuple[Path, ...]
+    spend_model: SpendModel
 
     def register(
-        self, kind: str, predictor: ChurnPredictor | ValuePredictor, metrics: dict[str, float]
+        self, kind: Kind, predictor: ChurnPredictor | ValuePredictor, metrics: dict[str, float]
     ) -> TrainedModel:
         settings = self.trainer.settings
         name = settings.model_name(kind)
-        champion = self.registry.champion(name)
-        verdict = judge(GATES[kind], metrics, None if champion is None else self.registry.metrics(champion))
+        champion = self._champion(name)
+        verdict, changes = Verdict(True, "there was no champion yet"), None
+        if champion is not None:
+            verdict = champion.verdict(kind, self.result, self.spend_model)
+            if isinstance(predictor, ChurnPredictor):
+                changes = champion.band_changes(predictor, self.trainer.churn_cohort(self.as_of))
         with tempfile.TemporaryDirectory() as written:
             folder = Path(written)
             predictor.save(folder)
@@ -128,13 +161,20 @@ class _Registration:
                     ),
                     input_example=self._example(predictor),
                     files=self.plots,
+                    tables={} if changes is None or changes.empty else {"band_changes": summed(changes)},
                     tags={"verdict": verdict.reason},
                 )
             )
         self.registry.set_alias(name, CHALLENGER, version.version)
         if verdict.promote:
             self.registry.promote(name, version.version)
-        return TrainedModel(version, metrics, verdict)
+        return TrainedModel(version, metrics, verdict, changes)
+
+    def _champion(self, name: str) -> Champion | None:
+        version = self.registry.champion(name)
+        if version is None:
+            return None
+        return Champion.of(self.registry, version, self.trainer.settings, self.trainer.builder.feature_set)
 
     def _parameters(self, predictor: ChurnPredictor | ValuePredictor) -> Mapping[str, object]:
         settings, manifest = self.trainer.settings, predictor.manifest
@@ -148,13 +188,13 @@ class _Registration:
         }
         if isinstance(predictor, ChurnPredictor):
             own: dict[str, object] = {
-                "rounds": CHURN_ROUNDS,
                 "trees_weight": predictor.manifest.trees_weight,
                 "calibration_slope": predictor.manifest.slope,
                 "calibration_intercept": predictor.manifest.intercept,
                 "drift": predictor.manifest.drift,
             }
-            return shared | own | {f"lightgbm_{name}": value for name, value in (SHARED | TREES).items()}
+            trees = SHARED | self.trainer.settings.churn.trees.model_dump()
+            return shared | own | {f"lightgbm_{name}": value for name, value in trees.items()}
         own = {"rounds": ROUNDS, "spend_model": predictor.manifest.spend_model, "scale": predictor.manifest.scale}
         own |= {f"lightgbm_{name}": value for name, value in SHARED.items()}
         own |= {f"bg_nbd_{name}": value for name, value in predictor.manifest.bg_nbd.model_dump().items()}

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving.http import paths
 from serving.schemas import (
+    ChangesAnswer,
     CustomerScore,
     FeedbackAnswer,
     FeedbackRequest,
@@ -29,6 +30,7 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
     RecommendationAnswer,
     FeedbackAnswer,
     CustomerScore,
+    ChangesAnswer,
     ProblemAnswer,
 )
 _PROBLEMS = {
@@ -100,6 +102,17 @@ def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
     yield (
         paths.CUSTOMER,
         {"get": _get("getCustomer", "The score of one stored customer", _json(CustomerScore), by_id=True)},
+    )
+    yield (
+        paths.CHANGES,
+        {
+            "get": _get(
+                "getChanges",
+                "What would bring one stored customer into a lower churn band",
+                _json(ChangesAnswer),
+                by_id=True,
+            )
+        },
     )
     yield (
         paths.PANEL,

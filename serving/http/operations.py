@@ -5,11 +5,13 @@ from __future__ import annotations
 from anyio import to_thread
 
 from kernel.errors import DataError, UsageError
-from serving.answers import AnswerContext, customer_score, decisions_of, recommendation
+from kernel.types import LowerBand
+from serving.answers import AnswerContext, changes_answer, customer_score, decisions_of, recommendation
 from serving.http.deployment import Deployment
 from serving.http.problems import Problem
 from serving.insights import Insight
 from serving.schemas import (
+    ChangesAnswer,
     CustomerScore,
     FeedbackAnswer,
     FeedbackRequest,
@@ -49,11 +51,19 @@ async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
     return customer_score(insight, AnswerContext.of(deployment.source))
 
 
-async def insight_to_show(deployment: Deployment, customer_id: str) -> Insight:
-    """The insight of one stored customer, its decision kept because a person is about to see it."""
+async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:
+    """What would bring one stored customer into a lower churn band."""
+    [insight] = deployment.source.by_ids([customer_id])
+    return changes_answer(insight, deployment.source.changes(customer_id))
+
+
+async def insight_to_show(deployment: Deployment, customer_id: str) -> tuple[Insight, list[LowerBand]]:
+    """The insight of one stored customer, its decision kept because a person is about to see it; and what would bring
+    the customer into a lower churn band."""
     insights = deployment.source.by_ids([customer_id])
+    found = deployment.source.changes(customer_id)
     await _keep(deployment, insights)
-    return insights[0]
+    return insights[0], found
 
 
 async def _insights(deployment: Deployment, request: ScoreRequest) -> list[Insight]:

@@ -6,6 +6,7 @@ SCORE = "/v1/score"
 RECOMMENDATIONS = "/v1/recommendations"
 FEEDBACK = "/v1/feedback"
 CUSTOMER = "/v1/customers/{customer_id}"
+CHANGES = "/v1/changes/{customer_id}"
 PANEL = "/panel/{customer_id}"
 INDEX = "/"
 OPENAPI = "/openapi.json"
@@ -17,7 +18,7 @@ OTHER = "/other"
 HEALTH = frozenset({LIVEZ, READYZ, HEALTHZ})
 POSTS = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK})
 _FIXED = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, INDEX, OPENAPI, DOCS, METRICS, LIVEZ, READYZ, HEALTHZ})
-_WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, PANEL))
+_WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL))
 
 
 def template_of(path: str) -> str:

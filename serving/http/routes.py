@@ -28,6 +28,7 @@ def get_routes(slot: Slot) -> Starlette:
     customer_id = "{customer_id:path}"
     endpoints: dict[str, Endpoint] = {
         paths.CUSTOMER.replace("{customer_id}", customer_id): _customer(slot),
+        paths.CHANGES.replace("{customer_id}", customer_id): _changes(slot),
         paths.PANEL.replace("{customer_id}", customer_id): _panel(slot),
         paths.INDEX: _index(slot),
         paths.OPENAPI: _openapi(slot),
@@ -47,15 +48,27 @@ def _customer(slot: Slot) -> Endpoint:
     return customer
 
 
+def _changes(slot: Slot) -> Endpoint:
+    async def changes(request: Request) -> Response:
+        try:
+            answer = await operations.changes(slot.deployment, request.path_params["customer_id"])
+        except Exception as error:
+            return answered(error).response()
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+    return changes
+
+
 def _panel(slot: Slot) -> Endpoint:
     async def panel(request: Request) -> Response:
         deployment = slot.deployment
         try:
-            insight = await operations.insight_to_show(deployment, request.path_params["customer_id"])
+            insight, changes = await operations.insight_to_show(deployment, request.path_params["customer_id"])
         except Exception as error:
             return _panel_failure(error)
         nonce = secrets.token_urlsafe(16)
-        page = render_panel(insight, AnswerContext.of(deployment.source), nonce=nonce, feedback_url=FEEDBACK_PATH)
+        context = AnswerContext.of(deployment.source)
+        page = render_panel(insight, context, changes=changes, nonce=nonce, feedback_url=FEEDBACK_PATH)
         return _page(page, nonce)
 
     return panel

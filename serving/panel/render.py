@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
+from kernel.types import LowerBand
 from serving.answers import AnswerContext, customer_score, recommendation
 from serving.insights import Insight
 from serving.panel import sections
@@ -16,12 +17,20 @@ FEEDBACK_PATH = "../v1/feedback"  # seen from /panel/{customer_id}, so it holds 
 _DEFAULT_ANCESTORS = ("'self'",)
 
 
-def render_panel(insight: Insight, context: AnswerContext, *, nonce: str = "", feedback_url: str | None = None) -> str:
+def render_panel(
+    insight: Insight,
+    context: AnswerContext,
+    *,
+    changes: Sequence[LowerBand] = (),
+    nonce: str = "",
+    feedback_url: str | None = None,
+) -> str:
     """The insight card.
 
     Args:
         insight: whom it is about.
         context: project, currency, horizons.
+        changes: what would bring the customer into a lower churn band.
         nonce: the one-time word of the page's content security policy; empty in a file.
         feedback_url: where buttons post what became of an action; None leaves the buttons out (a page in a file has no
             service to post to).
@@ -34,6 +43,7 @@ def render_panel(insight: Insight, context: AnswerContext, *, nonce: str = "", f
         sections.status_note(score.status),
         sections.numbers(score),
         sections.reasons(score.churn_reasons),
+        sections.changes(changes),
         sections.actions(decided.recommended_actions, decided.not_offered, score, live=live),
         sections.footer(score),
         class_="card",

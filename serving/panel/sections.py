@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kernel.types import Status
+from kernel.types import LowerBand, Status
 from serving.panel.gauge import churn_gauge
 from serving.panel.markup import Html, element, join
-from serving.panel.words import EVIDENCE, STATUS_TEXTS, STATUSES, count, day, money, percent, reason_code, top_share
+from serving.panel.words import (
+    BANDS,
+    EVIDENCE,
+    STATUS_TEXTS,
+    STATUSES,
+    count,
+    day,
+    money,
+    percent,
+    reason_code,
+    top_share,
+)
 from serving.schemas import ActionAnswer, CustomerScore, ReasonAnswer, WithheldActionAnswer
 
 _NOTHING = Html("")
@@ -133,6 +144,34 @@ def _reason(reason: ReasonAnswer, share: float) -> Html:
         "li",
         element("span", "▲ Raises risk" if raises else "▼ Lowers risk", class_=f"chip {kind}"),
         element("div", element("p", reason.text), bar),
+    )
+
+
+def changes(items: Sequence[LowerBand]) -> Html:
+    """What would bring the customer into a lower band; nothing where no single behaviour would."""
+    if not items:
+        return _NOTHING
+    lines = (
+        element(
+            "li",
+            element("strong", item.label),
+            join(f": {item.text}. The risk would read {percent(item.probability)}, "),
+            element("span", BANDS[item.band].lower(), class_=f"chip band-{item.band.value}"),
+        )
+        for item in items
+    )
+    return element(
+        "section",
+        element("h2", "What would change it", id="changes"),
+        element("ul", *lines, class_="changes"),
+        element(
+            "p",
+            "This is what the model says of customers who are like this one but for that. It does not show that an "
+            "action brings it about.",
+            class_="quiet",
+        ),
+        class_="section",
+        aria_labelledby="changes",
     )
 
 

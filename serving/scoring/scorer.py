@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -44,6 +45,7 @@ class Scores:
         status, band, high_value: shape (rows,); band and high_value are None where not given.
         groups: what each group of features adds to the log-odds of churn.
         base: what is left of the log-odds without them, shape (rows,); NaN where there are none.
+        held: the bands of the scores before that ``band`` goes out from.
     """
 
     as_of: datetime
@@ -57,6 +59,7 @@ class Scores:
     base: Floats
     churn_model: str
     value_model: str
+    held: Mapping[str, Band] = field(default_factory=dict[str, Band])
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -68,11 +71,13 @@ class Scores:
     def score(self, row: int) -> Score:
         """One customer's score."""
         given = dict(zip(NUMBERS, map(_number, self._values[row]), strict=True))
+        probability = given["churn_probability"]
         return Score(
             customer_id=self.numbers.index[row],
             as_of=self.as_of,
             scored_at=self.scored_at,
             status=self.status[row],
+            churn_score=None if probability is None else round(100 * probability),
             churn_band=self.band[row],
             is_high_value=self.high_value[row],
             churn_reasons=self.reasons[row],
@@ -109,13 +114,22 @@ class Scorer:
     language: str = "en"
 
     def score(
-        self, features: pd.DataFrame, consent: NDArray[np.bool_], *, as_of: datetime, scored_at: datetime
+        self,
+        features: pd.DataFrame,
+        consent: NDArray[np.bool_],
+        *,
+        as_of: datetime,
+        scored_at: datetime,
+        held: Mapping[str, Band] = {},
+        reasons_from: float = 0.0,
     ) -> Scores:
         """Score every row.
 
         Args:
             features: index customer_id, a column per feature, as of ``as_of``.
             consent: whether each customer may be profiled, shape (rows,).
+            held: the band of each customer in the scores before, where there was one.
+            reasons_from: only customers of this churn percentile or a higher one get reasons and groups.
 
         Raises:
             RegistryError: the models need a feature that is not there.
@@ -132,8 +146,12 @@ class Scorer:
         scored, inputs = at_risk[~outside], inputs[~outside]
         known = np.flatnonzero((status == Status.SCORED) | (status == Status.INACTIVE))
         if len(scored):
+            found = self._churn_numbers(inputs)
+            _put(numbers, scored, found)
+            told = found["churn_percentile"] >= reasons_from
+            scored, inputs = (scored, inputs) if told.all() else (scored[told], inputs[told])
+        if len(scored):
             rows = features if len(scored) == len(features) else features.iloc[scored]
-            _put(numbers, scored, self._churn_numbers(inputs))
             parts = self.churn.contributions(inputs)
             columns, base[scored] = self.churn.manifest.columns, parts[:, -1]
             wording = Wording.of(self.language, self.churn.manifest.currency)
@@ -151,13 +169,14 @@ class Scorer:
             scored_at=scored_at,
             numbers=numbers,
             status=status,
-            band=self._bands(numbers["churn_percentile"].to_numpy()),
+            band=self._bands(numbers, held),
             high_value=self._high_value(numbers["lifetime_value"].to_numpy(), status),
             reasons=reasons,
             groups=groups,
             base=base,
             churn_model=self.churn_version,
             value_model=self.value_version,
+            held=held,
         )
 
     def _status(self, features: pd.DataFrame, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
@@ -205,12 +224,9 @@ class Scorer:
         }
         return {name: np.full(rows, number) for name, number in prior.items()}
 
-    def _bands(self, percentile: Floats) -> NDArray[np.object_]:
-        medium, high = self.churn.manifest.bands
-        bands = np.where(percentile >= high, Band.HIGH, np.where(percentile >= medium, Band.MEDIUM, Band.LOW))
-        bands = bands.astype(object)
-        bands[np.isnan(percentile)] = None
-        return bands
+    def _bands(self, numbers: pd.DataFrame, held: Mapping[str, Band]) -> NDArray[np.object_]:
+        before = np.array([held.get(name) for name in numbers.index], dtype=object) if held else None
+        return self.churn.bands(numbers["churn_percentile"].to_numpy(), before)
 
     def _high_value(self, expected: Floats, status: NDArray[np.object_]) -> NDArray[np.object_]:
         flags = self.value.is_high_value(expected).astype(object)

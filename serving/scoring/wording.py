@@ -45,6 +45,15 @@ class Wording:
         said = self._text("number", value=self.number(value, column.unit), phrase=phrase)
         return f"{said} ({'; '.join(beside)})" if beside else said
 
+    def change(self, column: FeatureColumn, value: float, target: float) -> str:
+        """What a feature is, and what it would have to be."""
+        told = {name: self.number(number, column.unit) for name, number in (("value", value), ("target", target))}
+        return self._text("change", phrase=self.phrase(column), **told)
+
+    def behaviour(self, name: str) -> str:
+        """A behaviour of ``kernel.behaviours`` in words."""
+        return str(self.texts["behaviours"][name])
+
     def phrase(self, column: FeatureColumn) -> str:
         """The feature in words: those of the language, or of its definition."""
         phrase = self.texts["phrases"].get(_NUMBER.sub("#", column.name))

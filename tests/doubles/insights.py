@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from kernel.errors import DataError, NotFoundError
-from kernel.types import Band, GroupEffect, Reason, Score, Status
+from kernel.types import Band, GroupEffect, LowerBand, Reason, Score, Status
 from serving.decisioning.decision import Candidate, Decision, Recommendation
 from serving.decisioning.policy import BeliefStatus
 from serving.http.deployment import Deployment
@@ -30,6 +30,7 @@ SCORED = Score(
     scored_at=SCORED_AT,
     status=Status.SCORED,
     churn_probability=0.34375,
+    churn_score=34,
     churn_percentile=82.0,
     churn_band=Band.MEDIUM,
     churn_reasons=(
@@ -51,8 +52,20 @@ SCORED = Score(
     churn_model="churn:3",
     value_model="value:2",
 )
+LOWER = LowerBand(
+    behaviour="purchases",
+    label="More purchases",
+    code="orders_30d",
+    text="3 orders in the last 30 days instead of 1",
+    value=1.0,
+    target=3.0,
+    probability=0.125,
+    percentile=55.0,
+    band=Band.LOW,
+)
 _NO_CHURN = {
     "churn_probability": None,
+    "churn_score": None,
     "churn_percentile": None,
     "churn_band": None,
     "churn_reasons": (),
@@ -147,6 +160,7 @@ class InsightDouble:
     currency = "USD"
     horizon_days = 56
     churn_horizon_days = 28
+    churn_bands = (70.0, 90.0)
     as_of = AS_OF
     broken_id = "broken"
 
@@ -163,6 +177,10 @@ class InsightDouble:
                 f"{unknown} of {len(customer_ids)} customers are unknown.", where="customer_ids", fix="Check the ids."
             )
         return [insight(known[customer_id]) for customer_id in customer_ids]
+
+    def changes(self, customer_id: str) -> list[LowerBand]:
+        [found] = self.by_ids([customer_id])
+        return [] if found.score.churn_band is None else [LOWER]
 
     def by_profile(self, profile: ProfileInput) -> Insight:
         if "unmapped" in profile.customer.attributes:

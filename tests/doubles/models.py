@@ -66,8 +66,8 @@ def features(rows: int = 300, seed: int = 7) -> pd.DataFrame:
     return frame
 
 
-def churn_predictor(seed: int = 7) -> ChurnPredictor:
-    """A booster of ten trees."""
+def churn_predictor(seed: int = 7, **changes: object) -> ChurnPredictor:
+    """A booster of ten trees; ``changes`` are parts of its manifest."""
     frame = features(seed=seed)
     churned = (frame["recency_days"] > frame["recency_days"].median()).to_numpy(dtype="float64")
     data = lgb.Dataset(model_matrix(frame, COLUMNS), churned, free_raw_data=False)
@@ -82,6 +82,7 @@ def churn_predictor(seed: int = 7) -> ChurnPredictor:
         trained_range=TrainedRange(low=(None,) * 3, high=(None,) * 3, needed=(False,) * 3, most_outside=0.5),
         bands=(70, 90),
     )
+    manifest = manifest.model_copy(update=changes)
     return ChurnPredictor(manifest, lgb.train(PARAMETERS, data, num_boost_round=10))
 
 

@@ -382,6 +382,20 @@ def test_rollback_before_train(run: Run, untrained: Path) -> None:
     assert run("rollback", "value", "-c", untrained).error()[2] == "Run foresight train first."
 
 
+def test_rhythm(run: Run, nothing_lost: Trained) -> None:
+    ran = run("rhythm", "-c", nothing_lost.config, "--as-of", "2017-08-01")
+    assert ran.code == 0
+    shares = [float(share) for share in re.findall(r"│ +(\d+\.\d)% │", ran.out)]
+    assert shares == sorted(shares)
+    assert len(shares) >= 6
+    assert "56" in ran.out
+    assert "set now" in ran.out
+    chosen = re.search(r"horizon_days = (\d+)", ran.out)
+    assert chosen is not None
+    assert "[churn]" in ran.out
+    assert int(chosen[1]) % 7 == 0
+
+
 def test_judge(run: Run, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     table = pd.DataFrame({"tenure": random.integers(1, 72, 600)})

@@ -48,6 +48,9 @@ FURTHER_COLUMNS = {
     "currency",
     "churn_groups",
     "churn_base",
+    "churn_score",
+    "churn_medium_from",
+    "churn_high_from",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
 
@@ -83,6 +86,32 @@ def problem(answer: httpx.Response) -> tuple[int, str, list[tuple[str, str]]]:
     return answer.status_code, kind, [(error["field"], error["message"]) for error in body["errors"]]
 
 
+def test_what_would_change_it(service: httpx.Client) -> None:
+    answer = service.get("/v1/changes/1609")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "customer_id": "1609",
+        "as_of": "2017-11-01T00:00:00Z",
+        "churn_band": "medium",
+        "changes": [
+            {
+                "behaviour": "purchases",
+                "label": "More purchases",
+                "code": "orders_30d",
+                "text": "3 orders in the last 30 days instead of 1",
+                "value": 1.0,
+                "target": 3.0,
+                "probability": 0.125,
+                "percentile": 55.0,
+                "band": "low",
+            }
+        ],
+        "churn_model": "churn:3",
+    }
+    assert service.get("/v1/changes/2").json()["changes"] == []
+    assert problem(service.get("/v1/changes/unknown"))[:2] == (404, "not-found")
+
+
 def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) -> None:
     answer = service.post("/v1/score", json={"customer_id": "1609"})
     assert answer.status_code == 200
@@ -102,6 +131,7 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
     }
     assert score["churn_groups"][0] == {"group": "rfm", "label": "Recency", "effect": 0.91}
     assert score["churn_base"] == -1.5
+    assert (score["churn_score"], score["churn_medium_from"], score["churn_high_from"]) == (34, 70.0, 90.0)
     assert score["recommended_actions"][0] == {
         "action": "coupon",
         "label": "Personal coupon",
@@ -307,6 +337,7 @@ def test_openapi_describes_every_route(service: httpx.Client) -> None:
         "/v1/recommendations",
         "/v1/feedback",
         "/v1/customers/{customer_id}",
+        "/v1/changes/{customer_id}",
         "/panel/{customer_id}",
         "/metrics",
         "/livez",

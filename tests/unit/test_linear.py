@@ -76,6 +76,27 @@ def test_what_lies_far_outside_counts_as_the_furthest(line: LinearPart) -> None:
     assert line.effects(far)[0, 0] == pytest.approx(line.weight[0] * FURTHEST + line.known[0])
 
 
+def test_a_direction_holds_whatever_the_rows_say() -> None:
+    inputs, happened = rows()
+    free = fit_linear(inputs, COLUMNS, happened, 0.001)
+    assert free.weight[0] > 0
+    up = fit_linear(inputs, COLUMNS, happened, 0.001, directions=(1, 0, 0, 0))
+    assert up.weight == pytest.approx(free.weight, abs=1e-9)
+    down = fit_linear(inputs, COLUMNS, happened, 0.001, directions=(-1, 0, 0, 0))
+    assert down.weight[0] == 0
+    assert down.words[3] == pytest.approx(free.words[3], abs=0.1)
+
+
+def test_a_row_of_weight_two_is_two_rows() -> None:
+    inputs, happened = rows(1000)
+    weight = 1.0 + (np.arange(1000) % 3 == 0)
+    twice = np.repeat(np.arange(1000), weight.astype(int))
+    weighed = fit_linear(inputs, COLUMNS, happened, 0.01 * 1000, weight=weight)
+    repeated = fit_linear(inputs[twice], COLUMNS, happened[twice], 0.01 * 1000 * 1000 / len(twice))
+    # The same regression up to the scale of the inputs, which is that of the rows as they stand.
+    assert np.corrcoef(weighed.log_odds(inputs), repeated.log_odds(inputs))[0, 1] > 0.9999
+
+
 def test_what_is_missing_has_an_effect_of_its_own(line: LinearPart) -> None:
     nothing = np.full((1, 4), np.nan)
     assert np.array_equal(line.effects(nothing)[0], np.array(line.missing))

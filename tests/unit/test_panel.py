@@ -15,7 +15,7 @@ from serving.panel import content_security_policy, render_locked, render_message
 from serving.panel.gauge import churn_gauge
 from serving.panel.markup import Html, element
 from serving.panel.words import money, percent, reason_code, top_share
-from tests.doubles.insights import HOSTILE_ID, SCORED, SCORES, InsightDouble, decision, insight
+from tests.doubles.insights import HOSTILE_ID, LOWER, SCORED, SCORES, InsightDouble, decision, insight
 
 CONTEXT = AnswerContext.of(InsightDouble())
 
@@ -76,6 +76,15 @@ def test_a_scored_customer() -> None:
         "churn:3 · value:2 · policy:1",
     ):
         assert text in words, text
+
+
+def test_what_would_change_it() -> None:
+    shown = Reader(render_panel(insight(SCORED), CONTEXT, changes=[LOWER])).words
+    assert "What would change it" in shown
+    assert "More purchases" in shown
+    assert ": 3 orders in the last 30 days instead of 1. The risk would read 12%," in shown
+    assert "low risk" in shown
+    assert "What would change it" not in panel().words
 
 
 def test_reasons_come_strongest_first() -> None:

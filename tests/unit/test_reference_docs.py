@@ -123,7 +123,7 @@ def test_the_actions_page_has_every_field_of_an_action() -> None:
 
 def test_the_api_page_has_every_path() -> None:
     text = page("api.md")
-    with_id = {path.replace("{customer_id}", "{id}") for path in (paths.CUSTOMER, paths.PANEL)}
+    with_id = {path.replace("{customer_id}", "{id}") for path in (paths.CUSTOMER, paths.CHANGES, paths.PANEL)}
     wanted = {*paths.POSTS, *paths.HEALTH, *with_id, paths.INDEX, paths.OPENAPI, paths.DOCS, paths.METRICS}
     assert [path for path in sorted(wanted) if f"`{path}`" not in text and f" {path}`" not in text] == []
 

@@ -15,6 +15,7 @@ import pytest
 
 from features.contract.findings import Finding, State
 from kernel.settings import Settings
+from kernel.types import Band
 from tests.projects import TABLES, TinyProject
 from training.backtest import BacktestResult
 from training.evaluation.calibration import calibration_metrics, reliability
@@ -24,6 +25,7 @@ from training.evaluation.discrimination import (
     ranking_metrics,
 )
 from training.evaluation.economics import contacts
+from training.evaluation.factors import BandFactors
 from training.evaluation.grade import grade_churn, recency_rules
 from training.evaluation.missed import fates
 from training.evaluation.plots import (
@@ -84,12 +86,20 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
         probability=probability,
         churned=churned,
         expected=expected,
+        expected_btyd=expected + place,
         spend=spend,
         recency=recency,
         interval_coverage=0.9,
         grade=grade_churn(probability, churned, pd.Index(place.astype(str)), recency_rules(recency, 56)),
         rate_held=np.array([1.0, 1, 1, 0, 1, 1, 1, 1, 1]),
         fates=fates(features, probability, churned, contacts(customers, 100)),
+        factors=[
+            BandFactors(Band.HIGH, 40, 0.31, {"rfm": 0.8, "contact_history": -0.1}),
+            BandFactors(Band.LOW, 960, 0.05, {"rfm": -0.4, "contact_history": 0.02}),
+        ],
+        suspects={},
+        treated=0,
+        features=features,
     )
 
 
@@ -465,3 +475,23 @@ def test_words() -> None:
     assert [plain(percent(share)) for share in (0.0524, 0.314, 1.02, float("nan"))] == ["5.2 %", "31 %", "102 %", "–"]
     assert [plain(money(amount, "EUR")) for amount in (1234.5, 12.345, -3.0)] == ["1,234 EUR", "12.35 EUR", "-3.00 EUR"]
     assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"], [])] == ["a", "a and b", "a, b and c", ""]
+
+
+def test_what_drives_each_band_is_a_table(settings: Settings) -> None:
+    text = page(settings, result())
+    table = text[text.index("What drives the risk in each band") :]
+    assert "High band" in table
+    assert "Contact history" in table
+    assert table.index("Rfm") < table.index("Contact history")
+    assert "+0.80" in table
+
+
+def test_a_feature_that_knows_the_outcome_is_thin_evidence(settings: Settings) -> None:
+    notes = thin_evidence([dataclasses.replace(result(), suspects={"end_reason": 0.993})], settings)
+    assert any("'end_reason' tells the outcome almost alone (AUC 0.993)" in note for note in notes)
+
+
+def test_who_was_treated_is_said(settings: Settings) -> None:
+    assert not any("retention action" in text for text in churn_sentences(result(), settings))
+    sentences = churn_sentences(dataclasses.replace(result(), treated=12), settings)
+    assert any(text.startswith("12 more customers are left out") for text in sentences)

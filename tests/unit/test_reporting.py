@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from foresight.reporting import published_figures
@@ -31,11 +32,16 @@ def result(as_of: datetime) -> BacktestResult:
         churned=some,
         recency=some,
         expected=some,
+        expected_btyd=some,
         spend=some,
         interval_coverage=0.9,
         grade=None,
         rate_held=np.empty(0),
         fates=[],
+        factors=[],
+        suspects={},
+        treated=0,
+        features=pd.DataFrame(),
     )
 
 

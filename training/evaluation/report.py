@@ -50,6 +50,10 @@ _GRADES = (
     "with as many flags. B: the same, but less than 10 % more. C: otherwise. The small figures are the 90 % interval; "
     '"Sure" is the share of resampled customers that earn the same grade.'
 )
+_FACTORS = (
+    "Mean parts in the log-odds of leaving, by group of features, beside the average of training: +0.69 doubles the "
+    "odds, -0.69 halves them. They are exact, and say what the model goes by, not what an action would change."
+)
 _TERMS = (
     (
         "AUC",
@@ -62,6 +66,7 @@ _TERMS = (
     ("Brier score", "Mean squared distance of probability and outcome; lower is better."),
     ("Recency rule", "Who has not bought for the longest time leaves first. It gives an order, no probability."),
     ("Logistic regression", "A straight-line model on recency, frequency and spend."),
+    ("P(alive)", "The chance that a customer has not left for good, by the BG/NBD model; it stands for 1 - P(leaves)."),
     ("Mean absolute error", "By how much the expected spend of one customer misses on average."),
     ("Carry-forward", "The spend of the last days goes on as it was."),
     ("BG/NBD", "Purchase counts and order values by the BG/NBD and Gamma-Gamma models of the literature."),
@@ -172,6 +177,9 @@ def _churn(settings: Settings, results: Sequence[BacktestResult]) -> Element:
         tag("h3", f"Who was missed on {day(results[-1].as_of)}"),
         tables.fates_table(results[-1], settings.project.currency),
         tag("p", "Medians of what was known on that date.", class_="quiet under"),
+        tag("h3", f"What drives the risk in each band on {day(results[-1].as_of)}"),
+        tables.factors_table(results[-1]),
+        tag("p", _FACTORS, class_="quiet under"),
         tag("h3", "The model and what it is compared with"),
         tables.churn_table(results),
         tag("p", "The small figures under the model's AUC are its 95 % interval.", class_="quiet under"),

@@ -68,7 +68,16 @@ def churn_sentences(result: BacktestResult, settings: Settings) -> list[str]:
         f"The model expected {percent(float(result.probability.mean()))} of the {result.customers:,} customers to "
         f"leave; {percent(float(result.churned.mean()))} did ({found.left:,} customers).",
         *([] if result.grade is None else [grade_sentence(result.grade)]),
+        *([treated_sentence(result)] if result.treated else []),
     ]
+
+
+def treated_sentence(result: BacktestResult) -> str:
+    """Who was left out because a retention action reached them."""
+    return (
+        f"{result.treated:,} more customers are left out: a retention action reached them after {day(result.as_of)}, "
+        "and what they did does not tell what comes without one."
+    )
 
 
 def grade_sentence(grade: Grade) -> str:
@@ -170,7 +179,11 @@ def _about_dates(results: Sequence[BacktestResult], settings: Settings) -> list[
 
 def _about_churn(result: BacktestResult) -> list[str]:
     date, left = day(result.as_of), int(result.churned.sum())
-    notes: list[str] = []
+    notes = [
+        f"{date}: the feature '{name}' tells the outcome almost alone (AUC {decimal(auc)}). If it was not known "
+        "before, as where a table is filled in afterwards, the model's figures are worth nothing."
+        for name, auc in result.suspects.items()
+    ]
     if result.customers < FEW_CUSTOMERS:
         notes.append(f"{date}: only {result.customers:,} customers were in the test cohort.")
     if left in (0, result.customers):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from training.evaluation.missed import Group
 
 
+_MOST_GROUPS = 8
 _CHOSEN = frozenset({"model", "two_part"})  # those whose predictions the back-test keeps and the charts show
 
 
@@ -110,6 +111,22 @@ def fates_table(result: BacktestResult, currency: str) -> Element:
     rows: list[list[str | Element]] = [
         [group.name.capitalize(), f"{group.customers:,}", percent(group.risk), *_habits(group, currency)]
         for group in result.fates
+    ]
+    return _scrolled(tag("table", _head(heads), tag("tbody", *(_row(row) for row in rows))))
+
+
+def factors_table(result: BacktestResult) -> Element:
+    """What raises and lowers the risk in each band, by group of features: mean parts in the log-odds."""
+    groups = list(dict.fromkeys(name for band in result.factors for name in band.effects))
+    groups.sort(key=lambda name: -max(abs(band.effects[name]) for band in result.factors))
+    heads = ("Group of features", *(f"{band.band.capitalize()} band" for band in result.factors))
+    rows: list[list[str | Element]] = [
+        ["Customers", *(f"{band.customers:,}" for band in result.factors)],
+        ["Mean risk", *(percent(band.risk) for band in result.factors)],
+        *(
+            [name.replace("_", " ").capitalize(), *(f"{band.effects[name]:+.2f}" for band in result.factors)]
+            for name in groups[:_MOST_GROUPS]
+        ),
     ]
     return _scrolled(tag("table", _head(heads), tag("tbody", *(_row(row) for row in rows))))
 

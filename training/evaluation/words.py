@@ -16,6 +16,7 @@ _LABELS = {
     "model": "Model",
     "logistic_regression": "Logistic regression",
     "recency_rule": "Recency rule",
+    "p_alive": "P(alive), BG/NBD",
     "two_part": "Two-part model",
     "btyd": "BG/NBD",
     "carry_forward": "Carry-forward",

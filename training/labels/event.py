@@ -15,10 +15,12 @@ from training.labels.window import LabelWindow, future_rows
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Outcomes of ``training.labels.label.Label``: a row of ``table`` for which the SQL condition ``where`` holds."""
+    """Outcomes of ``training.labels.label.Label``: a row of ``table`` for which the SQL condition ``where`` holds;
+    ``setting`` is where the condition stands."""
 
     table: str
     where: str
+    setting: str = "churn.event.where"
 
     def __call__(
         self, profiles: Profiles, customers: pd.Index, cutoff: datetime, window: LabelWindow, known_at: datetime
@@ -35,7 +37,7 @@ class Event:
         except duckdb.Error as error:
             raise UsageError(
                 f"The event's condition cannot be read: {str(error).splitlines()[0]}",
-                where="churn.event.where",
+                where=self.setting,
                 fix=f"Write a SQL condition on the columns of {self.table}, such as kind = 'complaint'.",
             ) from error
         return (found.reindex(customers).fillna(0.0) > 0).astype("float64").rename("happened")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import lightgbm as lgb
-import numpy as np
 import pandas as pd
 
 from kernel.artefacts import FeatureColumn, Floats, model_matrix
@@ -35,6 +34,7 @@ def fit_booster(
     *,
     seed: int,
     offset: Floats | None = None,
+    weight: Floats | None = None,
     rounds: int = ROUNDS,
     **parameters: Any,
 ) -> lgb.Booster:
@@ -44,15 +44,21 @@ def fit_booster(
         frame: features, rows x columns.
         target: shape (rows,).
         offset: added to the raw score of each row, not stored in the booster.
+        weight: of each row; None for one each.
         rounds: number of trees.
         parameters: LightGBM's, over the shared ones (objective at least).
     """
     words = [i for i, column in enumerate(columns) if column.categories is not None]
     # A leaf of a hundred rows is too coarse where there are only a few thousand.
-    leaf = int(np.clip(len(frame) // 60, 10, SHARED["min_data_in_leaf"]))
-    settings = SHARED | {"min_data_in_leaf": leaf, "seed": seed} | parameters
+    settings = SHARED | {"seed": seed} | parameters
+    settings["min_data_in_leaf"] = min(settings["min_data_in_leaf"], max(len(frame) // 60, 10))
     names = [column.name for column in columns]
     data = lgb.Dataset(
-        model_matrix(frame, columns), target, init_score=offset, categorical_feature=words, feature_name=names
+        model_matrix(frame, columns),
+        target,
+        weight=weight,
+        init_score=offset,
+        categorical_feature=words,
+        feature_name=names,
     )
     return lgb.train(settings, data, num_boost_round=rounds)

@@ -9,19 +9,21 @@ import pandas as pd
 from scipy.stats import norm
 
 from features.engine.definition import FeatureSet
-from kernel.artefacts import ChurnManifest, model_matrix, percentile_grid
+from kernel.artefacts import ChurnManifest, FeatureColumn, model_matrix, percentile_grid
 from kernel.churn_predictor import ChurnPredictor
-from kernel.errors import NotEnoughDataError
+from kernel.errors import NotEnoughDataError, UsageError, did_you_mean
 from kernel.part import Floats
-from kernel.settings import Settings
+from kernel.settings import ChurnSettings, Settings
 from kernel.trained_range import trained_range
 from training.dataset import RecentPast, TrainingSet
 from training.evaluation.groups import CONFIDENCE, group_interval
+from training.models.behaviours import behaviours
 from training.models.columns import model_columns
 from training.models.drift import Beginning, Drift, drift
-from training.models.mixture import fit_mixture
+from training.models.mixture import Recipe, fit_mixture
 
 FEWEST_OF_EACH = 20  # churners, and stayers: fewer cannot carry five folds and a calibration
+FIX_OUTCOMES = "Change [churn] active_days or horizon_days so that both happen, or bring more customers."
 _NEARLY_NEVER = 1e-6
 
 
@@ -43,11 +45,21 @@ def fit_churn(
         recent: the windows that are not over; without them the level stays that of training.
 
     Raises:
-        NotEnoughDataError: fewer than 20 customers churned, or stayed.
+        NotEnoughDataError: fewer than 20 customers churned, or stayed; or no feature differs between customers.
+        UsageError: ``[churn.directions]`` names no number among the features.
     """
-    check_outcomes(data)
+    check_outcomes(data, FIX_OUTCOMES)
     columns = model_columns(features, data.features)
-    mixture = fit_mixture(data, columns, settings.training.seed)
+    if not columns:
+        raise NotEnoughDataError(
+            "Every feature is the same for all customers: nothing tells who leaves.",
+            where="churn",
+            fix="Bring more of what customers did, or look whether the tables repeat one customer.",
+        )
+    recipe = Recipe(
+        columns, settings.training.seed, settings.churn.trees, directions(settings.churn, columns, features)
+    )
+    mixture = fit_mixture(data, recipe)
     seen = data.rows(mixture.chosen)
     manifest = ChurnManifest(
         project=settings.project.name,
@@ -65,17 +77,19 @@ def fit_churn(
         intercept=mixture.intercept,
         drift=0.0,
         interval=group_interval(mixture.unseen, seen.churned, seen.cutoff),
-        base_rate=float(seen.churned.mean()),
+        base_rate=float(np.average(seen.churned, weights=seen.weight)),
         trained_range=trained_range(
             model_matrix(data.features, columns), np.array([column.categories is not None for column in columns])
         ),
         bands=settings.churn.bands,
+        band_margin=settings.churn.band_margin,
     )
     model = ChurnPredictor(manifest, mixture.trees)
     if recent is not None:
         model = _moved(model, _drift(model, mixture.unseen, seen, recent))
-    grid = percentile_grid(model.probability(model.inputs(population)))
-    return ChurnPredictor(model.manifest.model_copy(update={"percentile_grid": grid}), mixture.trees)
+    inputs = model.inputs(population)
+    now = {"percentile_grid": percentile_grid(model.probability(inputs)), "behaviours": behaviours(columns, inputs)}
+    return ChurnPredictor(model.manifest.model_copy(update=now), mixture.trees)
 
 
 def _drift(model: ChurnPredictor, unseen: Floats, seen: TrainingSet, recent: RecentPast) -> Drift:
@@ -102,14 +116,31 @@ def _moved(model: ChurnPredictor, by: Drift) -> ChurnPredictor:
     return ChurnPredictor(manifest.model_copy(update=moved), model.booster)
 
 
-def check_outcomes(data: TrainingSet) -> None:
-    """Raise NotEnoughDataError unless 20 customers churned and 20 stayed."""
+def directions(churn: ChurnSettings, columns: tuple[FeatureColumn, ...], features: FeatureSet) -> tuple[int, ...]:
+    """``[churn.directions]`` for each column: 1 up, -1 down, 0 where nothing is said; empty where nothing is at all.
+
+    Raises:
+        UsageError: a name that is no feature, or one of words, which rise and fall nowhere.
+    """
+    for name in churn.directions:
+        numbers = [feature.name for feature in features if not feature.is_word]
+        if name not in numbers:
+            raise UsageError(
+                f"'{name}' is no feature that is a number.", where="churn.directions", fix=did_you_mean(name, numbers)
+            )
+    signs = {"up": 1, "down": -1}
+    found = tuple(signs.get(churn.directions.get(column.name, ""), 0) for column in columns)
+    return found if any(found) else ()
+
+
+def check_outcomes(data: TrainingSet, fix: str) -> None:
+    """Raise NotEnoughDataError unless 20 customers churned and 20 stayed; ``fix`` says what can be done about it."""
     churners = data.customers[data.churned == 1].nunique()
     stayers = data.customers[data.churned == 0].nunique()
     if min(churners, stayers) < FEWEST_OF_EACH:
         raise NotEnoughDataError(
-            f"{churners} customers churned and {stayers} stayed in the training windows; a model needs {FEWEST_OF_EACH}"
-            " of each.",
+            f"{churners} customers churned and {stayers} stayed in what there is to learn from; a model needs "
+            f"{FEWEST_OF_EACH} of each.",
             where="churn",
-            fix="Change [churn] active_days or horizon_days so that both happen, or bring more customers.",
+            fix=fix,
         )

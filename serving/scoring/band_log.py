@@ -1,0 +1,152 @@
+"""The churn band that each customer had in the scores before: what keeps one at a limit from changing daily.
+
+A row is written where a customer's band is another than before, by whoever writes scores (``foresight score``); whoever
+scores reads what was written for earlier moments. So the same customer at the same moment has the same band everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
+
+from kernel.errors import ForesightError
+from kernel.settings import Settings
+from kernel.sql import UtcMoment, checked_url, open_sql, sqlite_file, writing
+from kernel.types import Band
+
+_PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
+_METADATA = MetaData()
+_BANDS = Table(
+    "churn_bands",
+    _METADATA,
+    Column("project", String(60), primary_key=True),
+    Column("customer_id", String(200), primary_key=True),
+    Column("as_of", UtcMoment, primary_key=True),
+    Column("band", String(10), nullable=False),
+)
+_BEFORE = (
+    select(_BANDS.c.customer_id, _BANDS.c.band)
+    .where(
+        _BANDS.c.project == bindparam("of_project"),
+        _BANDS.c.customer_id.in_(bindparam("ids", expanding=True)),
+        _BANDS.c.as_of < bindparam("moment"),
+    )
+    .order_by(_BANDS.c.as_of)
+)
+_AT_ONCE = 5000  # names in one statement: SQLite takes 32,766 at most
+
+
+class BandsUnavailableError(ForesightError):
+    """The database does not answer; without it a band could be another than the one that was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The bands of the scores before cannot be read or kept.",
+            where="foresight.toml: state.url",
+            fix="Try again; if it goes on, check the database of [state] url.",
+        )
+
+
+class BandLog:
+    """The bands of one project; safe to use from several threads and processes."""
+
+    def __init__(self, url: str, project: str) -> None:
+        """Nothing is opened or made before it is needed.
+
+        Raises:
+            UsageError: ``url`` names neither SQLite nor PostgreSQL.
+        """
+        self._url = checked_url(url, "foresight.toml: state.url")
+        self._project = project
+
+    @classmethod
+    def of(cls, settings: Settings) -> BandLog:
+        """That of a project."""
+        return cls(settings.state_url, settings.project.name)
+
+    def before(self, as_of: datetime, customer_ids: Sequence[str]) -> dict[str, Band]:
+        """The last band of each of these customers before a moment; without those who had none.
+
+        Raises:
+            BandsUnavailableError: the database does not answer.
+        """
+        file = sqlite_file(self._url)
+        if file is not None and not file.exists():
+            return {}
+        found: dict[str, Band] = {}
+        with self._told(), self._engine.connect() as connection:
+            for first in range(0, len(customer_ids), _AT_ONCE):
+                some = list(customer_ids[first : first + _AT_ONCE])
+                rows = connection.execute(_BEFORE, {"of_project": self._project, "ids": some, "moment": as_of})
+                found.update((name, Band(band)) for name, band in rows)  # in the order of time: the last one stays
+        return found
+
+    @contextmanager
+    def recording(self, as_of: datetime) -> Generator[Recording]:
+        """Keep the bands of new scores: all of them at the end, or none.
+
+        Scores of a moment before the newest kept one leave nothing: what was decided later does not change.
+
+        Raises:
+            BandsUnavailableError: the database does not answer.
+        """
+        file = sqlite_file(self._url)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        recording = Recording()
+        yield recording
+        with self._told(), writing(self._engine) as connection:
+            if self._newest(connection) > as_of:
+                return
+            here = (_BANDS.c.project == self._project) & (_BANDS.c.as_of == as_of)
+            connection.execute(_BANDS.delete().where(here))
+            rows = [
+                {"project": self._project, "customer_id": name, "as_of": as_of, "band": band.value}
+                for name, band in recording.changed.items()
+            ]
+            if rows:
+                connection.execute(_BANDS.insert(), rows)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    def _newest(self, connection: Connection) -> datetime:
+        newest = select(func.max(_BANDS.c.as_of)).where(_BANDS.c.project == self._project)
+        return connection.execute(newest).scalar_one() or datetime.min.replace(tzinfo=UTC)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine = open_sql(self._url, pragmas=_PRAGMAS)
+        with writing(engine) as connection:
+            _METADATA.create_all(connection)
+        return engine
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        try:
+            yield
+        except DBAPIError:
+            # The driver's message would repeat the statement with its customers, so it goes no further.
+            raise BandsUnavailableError from None
+
+
+class Recording:
+    """What scores say, as far as it is another band than before; ``changed``: customer -> band."""
+
+    def __init__(self) -> None:
+        self.changed: dict[str, Band] = {}
+
+    def add(self, customer_ids: Sequence[str], bands: Sequence[Band | None], before: Mapping[str, Band]) -> None:
+        """Scores of some customers, beside their bands before."""
+        self.changed.update(
+            (name, band)
+            for name, band in zip(customer_ids, bands, strict=True)
+            if band is not None and before.get(name) is not band
+        )
