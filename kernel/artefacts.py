@@ -117,6 +117,20 @@ class GammaGammaParameters(Part):
     v: float
 
 
+class Unseen(Part):
+    """How the fit did on customers that it had not seen, in the newer half of the cut-offs of training.
+
+    Attributes:
+        rows, customers, churners: (customer, cut-off) pairs; customers in them; customers who churned in one.
+        auc: None where it cannot be told.
+    """
+
+    rows: int
+    customers: int
+    churners: int
+    auc: float | None
+
+
 class ChurnManifest(Manifest):
     """Churn: log-odds = ``slope`` x raw score + ``intercept``; the raw score is that of the trees and of ``linear``, as
     ``trees_weight`` mixes them. ``definition`` and ``active_days`` say of whom it is predicted
@@ -136,6 +150,7 @@ class ChurnManifest(Manifest):
     bands: tuple[float, float]
     band_margin: float = 0.0
     behaviours: tuple[Behaviour, ...] = ()
+    unseen: Unseen | None = None
 
 
 class ValueManifest(Manifest):

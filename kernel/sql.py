@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, Dialect, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
 
 from kernel.errors import UsageError
 
@@ -61,19 +62,22 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
-def open_sql(url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str, Any] | None = None) -> Engine:
+def open_sql(
+    url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str, Any] | None = None, keep_open: bool = True
+) -> Engine:
     """An engine that has not connected yet.
 
     Args:
         url: of :func:`checked_url`.
         pragmas: what SQLite is told on every new connection, in this order.
         connect_args: for the PostgreSQL driver.
+        keep_open: whether a SQLite file stays open between uses.
     """
     if url.get_backend_name() == "postgresql":
         # A server or role may write moments in a style that the driver does not read.
         given = {"options": "-c DateStyle=ISO", **(connect_args or {})}
         return create_engine(url, pool_pre_ping=True, connect_args=given)
-    engine = create_engine(url)
+    engine = create_engine(url) if keep_open else create_engine(url, poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: SqliteConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]

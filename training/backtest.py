@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.cohorts import has_history
-from kernel.artefacts import Floats
+from kernel.artefacts import Floats, Unseen
 from kernel.churn_predictor import ChurnPredictor
 from kernel.settings import Settings, TreesSettings
 from kernel.value_predictor import ValuePredictor
@@ -59,6 +59,7 @@ class BacktestResult:
         fates: whom the churn model found, whom it missed, and who stayed.
         factors: what drives the risk in each band.
         suspects: features that tell the outcome almost alone -> their AUC; there should be none.
+        unseen: the fit on customers that it had not seen, before ``as_of``.
         treated: customers left out because a retention action reached them in the label window.
         features: of the test cohort, for a comparison with another model.
     """
@@ -82,6 +83,7 @@ class BacktestResult:
     fates: list[Group]
     factors: list[BandFactors]
     suspects: dict[str, float]
+    unseen: Unseen | None
     treated: int
     features: pd.DataFrame
 
@@ -216,6 +218,7 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
         fates=fates(test.features, probability, test.churned, contacts(len(test), settings.churn.contacts)),
         factors=band_factors(churn, inputs),
         suspects=suspects(test.features, [column.name for column in churn.manifest.columns], test.churned),
+        unseen=churn.manifest.unseen,
         treated=0 if every.treated is None else int((every.treated & every.active).sum()),
         features=test.features,
     )

@@ -25,10 +25,9 @@ from training.evaluation.grade import Grade, grade_churn
 from training.evaluation.leaks import LEAK, auc_alone
 from training.evaluation.out_of_fold import customer_folds, out_of_fold
 from training.models.churn import check_outcomes
+from training.models.columns import MOST_WORDS, frequent_words
 from training.models.mixture import Recipe, fit_mixture
 
-MOST_WORDS = 50
-"""Of one column: the most frequent; the others count as unknown."""
 _WRITTEN_NUMBERS = 0.95
 _ALONE = 0.5  # of the values differ: an identifier, not a word that customers share
 
@@ -165,7 +164,7 @@ def _readable(inputs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
             if len(counts) > max(MOST_WORDS, _ALONE * len(words)):
                 left_out[name] = f"{len(counts):,} different words in {len(words):,} rows: an identifier"
                 continue
-            read = words.where(words.isin(counts.index[:MOST_WORDS]), None)
+            read = words.where(words.isin(frequent_words(words.dropna())), None)
         if read.nunique(dropna=False) < 2:
             left_out[name] = "the same everywhere"
             continue

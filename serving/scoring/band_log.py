@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, bindparam, func, select
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, bindparam, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from kernel.errors import ForesightError
@@ -63,6 +63,7 @@ class BandLog:
         """
         self._url = checked_url(url, "foresight.toml: state.url")
         self._project = project
+        self._found = False
 
     @classmethod
     def of(cls, settings: Settings) -> BandLog:
@@ -80,6 +81,8 @@ class BandLog:
             return {}
         found: dict[str, Band] = {}
         with self._told(), self._engine.connect() as connection:
+            if not self._is_there(connection):
+                return {}
             for first in range(0, len(customer_ids), _AT_ONCE):
                 some = list(customer_ids[first : first + _AT_ONCE])
                 rows = connection.execute(_BEFORE, {"of_project": self._project, "ids": some, "moment": as_of})
@@ -101,9 +104,13 @@ class BandLog:
         recording = Recording()
         yield recording
         with self._told(), writing(self._engine) as connection:
+            _METADATA.create_all(connection)
             if self._newest(connection) > as_of:
                 return
             here = (_BANDS.c.project == self._project) & (_BANDS.c.as_of == as_of)
+            kept = connection.execute(select(_BANDS.c.customer_id, _BANDS.c.band).where(here))
+            if {name: Band(band) for name, band in kept} == recording.changed:
+                return  # the same scores again: nothing is written
             connection.execute(_BANDS.delete().where(here))
             rows = [
                 {"project": self._project, "customer_id": name, "as_of": as_of, "band": band.value}
@@ -117,16 +124,19 @@ class BandLog:
         if "_engine" in self.__dict__:
             self._engine.dispose()
 
+    def _is_there(self, connection: Connection) -> bool:
+        # A reader makes no table; once it is there it stays.
+        self._found = self._found or inspect(connection).has_table(_BANDS.name)
+        return self._found
+
     def _newest(self, connection: Connection) -> datetime:
         newest = select(func.max(_BANDS.c.as_of)).where(_BANDS.c.project == self._project)
         return connection.execute(newest).scalar_one() or datetime.min.replace(tzinfo=UTC)
 
     @cached_property
     def _engine(self) -> Engine:
-        engine = open_sql(self._url, pragmas=_PRAGMAS)
-        with writing(engine) as connection:
-            _METADATA.create_all(connection)
-        return engine
+        # A notebook opens many of these and closes none.
+        return open_sql(self._url, pragmas=_PRAGMAS, keep_open=False)
 
     @contextmanager
     def _told(self) -> Generator[None]:

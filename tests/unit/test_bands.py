@@ -95,6 +95,18 @@ def test_reading_makes_nothing(log: BandLog, tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
+def test_reading_leaves_a_database_without_bands_as_it_is(log: BandLog, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    connection = sqlite3.connect(tmp_path / "state" / "decisions.db")
+    connection.execute("CREATE TABLE other (a INTEGER)")
+    connection.close()
+    assert log.before(DAY, ["anna"]) == {}
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["decisions.db"]
+    connection = sqlite3.connect(tmp_path / "state" / "decisions.db")
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("other",)]
+    connection.close()
+
+
 def test_the_last_band_before_a_moment(log: BandLog) -> None:
     keep(log, DAY, {"anna": LOW, "bert": HIGH, "cleo": None})
     keep(log, DAY + timedelta(days=1), {"anna": MEDIUM, "bert": HIGH})

@@ -40,6 +40,7 @@ def result(as_of: datetime) -> BacktestResult:
         fates=[],
         factors=[],
         suspects={},
+        unseen=None,
         treated=0,
         features=pd.DataFrame(),
     )

@@ -183,6 +183,8 @@ def _churn(settings: Settings, results: Sequence[BacktestResult]) -> Element:
         tag("h3", "The model and what it is compared with"),
         tables.churn_table(results),
         tag("p", "The small figures under the model's AUC are its 95 % interval.", class_="quiet under"),
+        tag("p", statements.brier_sentence(results[-1]), class_="under"),
+        *([tag("p", unseen, class_="under")] if (unseen := statements.out_of_customer(results[-1])) else []),
         *([tag("p", held, class_="under")] if (held := statements.rate_coverage(results)) else []),
         _charts([*_churn_charts(results[-1]), *([auc_over_time_chart(results)] if len(results) > 1 else [])]),
         *_earlier([chart for result in results[:-1] for chart in _churn_charts(result)]),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.evaluation.calibration import brier_parts
 from training.evaluation.discrimination import auc_difference, auc_interval, found_in_top
 from training.evaluation.economics import best_cut, campaign, contacts
 from training.evaluation.similar import CONFIDENCE
@@ -123,6 +124,28 @@ def rate_coverage(results: Sequence[BacktestResult]) -> str:
     return (
         f"The {percent(CONFIDENCE)} intervals held the churn rate of {percent(float(every.mean()))} of {len(every)} "
         f"groups of 100 similar customers: {low} at low, {middle} at middle and {high} at high risk."
+    )
+
+
+def out_of_customer(result: BacktestResult) -> str:
+    """The ranking of customers that the fit had not seen; empty where it cannot be told."""
+    unseen = result.unseen
+    if unseen is None or unseen.auc is None:
+        return ""
+    return (
+        f"Customers that a fit had not seen, in the newer half of the cut-offs before {day(result.as_of)}, were ranked "
+        f"with an AUC of {decimal(unseen.auc)} ({unseen.rows:,} rows of {unseen.customers:,} customers, "
+        f"{unseen.churners:,} of whom left at least once)."
+    )
+
+
+def brier_sentence(result: BacktestResult) -> str:
+    """The Brier score taken apart."""
+    parts = brier_parts(result.probability, result.churned)
+    return (
+        f"On {day(result.as_of)} the Brier score is made of {decimal(parts.uncertainty, 4)} that the churn rate alone "
+        f"leaves open, less {decimal(parts.resolution, 4)} that the model tells apart, plus "
+        f"{decimal(parts.reliability, 4)} by which its probabilities are off."
     )
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 from scipy.stats import norm
 
 from features.engine.definition import FeatureSet
-from kernel.artefacts import ChurnManifest, FeatureColumn, model_matrix, percentile_grid
+from kernel.artefacts import ChurnManifest, FeatureColumn, Unseen, model_matrix, percentile_grid
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import NotEnoughDataError, UsageError, did_you_mean
 from kernel.part import Floats
 from kernel.settings import ChurnSettings, Settings
 from kernel.trained_range import trained_range
 from training.dataset import RecentPast, TrainingSet
+from training.evaluation.discrimination import ranking_metrics
 from training.evaluation.groups import CONFIDENCE, group_interval
 from training.models.behaviours import behaviours
 from training.models.columns import model_columns
@@ -77,6 +78,7 @@ def fit_churn(
         intercept=mixture.intercept,
         drift=0.0,
         interval=group_interval(mixture.unseen, seen.churned, seen.cutoff),
+        unseen=_unseen(mixture.unseen, seen),
         base_rate=float(np.average(seen.churned, weights=seen.weight)),
         trained_range=trained_range(
             model_matrix(data.features, columns), np.array([column.categories is not None for column in columns])
@@ -90,6 +92,15 @@ def fit_churn(
     inputs = model.inputs(population)
     now = {"percentile_grid": percentile_grid(model.probability(inputs)), "behaviours": behaviours(columns, inputs)}
     return ChurnPredictor(model.manifest.model_copy(update=now), mixture.trees)
+
+
+def _unseen(probability: Floats, rows: TrainingSet) -> Unseen:
+    return Unseen(
+        rows=len(rows),
+        customers=rows.customers.nunique(),
+        churners=rows.customers[rows.churned > 0].nunique(),
+        auc=ranking_metrics(probability, rows.churned).get("auc"),
+    )
 
 
 def _drift(model: ChurnPredictor, unseen: Floats, seen: TrainingSet, recent: RecentPast) -> Drift:
