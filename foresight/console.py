@@ -16,6 +16,7 @@ from rich.table import Table
 from features.contract.findings import Finding, State
 from features.engine.definition import FeatureSet, Unit
 from features.engine.snapshot import Snapshot, StoredRows
+from features.groups import group_label
 from features.usability.report import UsabilityReport
 from training.backtest import BacktestResult
 from training.evaluation.band_changes import summed
@@ -231,7 +232,7 @@ def _changes_lines(changes: pd.DataFrame, promoted: bool) -> Iterable[Renderable
         table.add_column(column)
     table.add_column("Customers", justify="right")
     for _, row in summed(changes).head(_MOST_CHANGES).iterrows():
-        group = str(row["group"]).replace("_", " ")
+        group = group_label(str(row["group"]))
         table.add_row(str(row["band_before"]), str(row["band_now"]), group, f"{row['customers']:,}")
     yield table
 

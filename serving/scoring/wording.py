@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from features.engine.definition import Unit
+from features.groups import group_label
 from kernel.artefacts import FeatureColumn
 
 Value = float | str | None
@@ -61,7 +62,7 @@ class Wording:
 
     def group(self, name: str) -> str:
         """A group of features in words; one of the project's own by its name."""
-        return self.texts["groups"].get(name, name.replace("_", " ").capitalize())
+        return self.texts["groups"].get(name, group_label(name))
 
     def number(self, number: float, unit: str) -> str:
         """A number with its unit, in the language's digits."""

@@ -98,7 +98,7 @@ def test_what_would_change_it(service: httpx.Client) -> None:
                 "behaviour": "purchases",
                 "label": "More purchases",
                 "code": "orders_30d",
-                "text": "3 orders in the last 30 days instead of 1",
+                "text": "orders in the last 30 days: 3 instead of 1",
                 "value": 1.0,
                 "target": 3.0,
                 "probability": 0.125,

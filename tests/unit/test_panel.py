@@ -82,7 +82,7 @@ def test_what_would_change_it() -> None:
     shown = Reader(render_panel(insight(SCORED), CONTEXT, changes=[LOWER])).words
     assert "What would change it" in shown
     assert "More purchases" in shown
-    assert ": 3 orders in the last 30 days instead of 1. The risk would read 12%," in shown
+    assert ": orders in the last 30 days: 3 instead of 1. The risk would read 12%," in shown
     assert "low risk" in shown
     assert "What would change it" not in panel().words
 

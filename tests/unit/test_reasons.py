@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from features.definitions import feature_set
+from features.groups import LABELS
 from kernel.artefacts import FeatureColumn
 from serving.scoring.reasons import group_effects, top_reasons
 from serving.scoring.wording import Wording
+from training.models.behaviours import BEHAVIOURS
 
 FEATURES = feature_set({})
 ENGLISH, GERMAN = Wording.of("en", "EUR"), Wording.of("de", "EUR")
@@ -83,8 +85,16 @@ def test_german_has_a_phrase_for_every_feature_and_a_word_for_every_group() -> N
     for feature in FEATURES:
         assert GERMAN.phrase(column(feature.name)) != feature.phrase, feature.name
         assert "{" not in GERMAN.phrase(column(feature.name))
-        for wording in (ENGLISH, GERMAN):
-            assert feature.group in wording.texts["groups"]
+        assert feature.group in LABELS
+        assert feature.group in GERMAN.texts["groups"]
+
+
+def test_every_behaviour_has_a_word_in_both_languages() -> None:
+    for wording in (ENGLISH, GERMAN):
+        assert set(wording.texts["behaviours"]) == {one.name for one in BEHAVIOURS}
+    orders = column("orders_30d")
+    assert ENGLISH.change(orders, 1.0, 3.0) == "orders in the last 30 days: 3 instead of 1"
+    assert GERMAN.change(orders, 1.0, 3.0) == "Bestellungen in den letzten 30 Tagen: 3 statt 1"
 
 
 def test_a_feature_of_ones_own_is_said_by_its_definition() -> None:

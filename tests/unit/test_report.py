@@ -483,8 +483,7 @@ def test_what_drives_each_band_is_a_table(settings: Settings) -> None:
     text = page(settings, result())
     table = text[text.index("What drives the risk in each band") :]
     assert "High band" in table
-    assert "Contact history" in table
-    assert table.index("Rfm") < table.index("Contact history")
+    assert table.index("Recency, frequency and spend") < table.index("Contacts")
     assert "+0.80" in table
 
 

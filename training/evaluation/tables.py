@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
+from features.groups import group_label
 from training.evaluation.discrimination import auc_interval
 from training.evaluation.markup import tag
 from training.evaluation.missed import HABITS
@@ -124,7 +125,7 @@ def factors_table(result: BacktestResult) -> Element:
         ["Customers", *(f"{band.customers:,}" for band in result.factors)],
         ["Mean risk", *(percent(band.risk) for band in result.factors)],
         *(
-            [name.replace("_", " ").capitalize(), *(f"{band.effects[name]:+.2f}" for band in result.factors)]
+            [group_label(name), *(f"{band.effects[name]:+.2f}" for band in result.factors)]
             for name in groups[:_MOST_GROUPS]
         ),
     ]
