@@ -21,6 +21,7 @@ from kernel.part import Floats, Part
 from kernel.trained_range import TrainedRange
 
 MANIFEST = "manifest.json"
+_MANY = 100  # rows from which an index of words is quicker than a dictionary
 GRID_POINTS = 1001  # percentiles are read from a grid a tenth of a point fine
 
 SomeManifest = TypeVar("SomeManifest", bound="Manifest")
@@ -201,9 +202,16 @@ def model_matrix(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Flo
     matrix[:, numbers] = frame[[columns[i].name for i in numbers]].to_numpy(dtype="float64", na_value=np.nan)
     for i, column in enumerate(columns):
         if column.categories is not None:
-            codes = {word: float(code) for code, word in enumerate(column.categories)}
-            matrix[:, i] = [codes.get(word, np.nan) for word in frame[column.name].array]
+            matrix[:, i] = _codes(frame.loc[:, column.name], column.categories)
     return matrix
+
+
+def _codes(words: pd.Series, categories: tuple[str, ...]) -> Floats:
+    if len(words) >= _MANY:
+        codes = pd.Index(categories, dtype="object").get_indexer(words.to_numpy(dtype="object"))
+        return np.where(codes < 0, np.nan, codes.astype(np.float64))
+    known = {word: float(code) for code, word in enumerate(categories)}
+    return np.array([known.get(word, np.nan) for word in words.array], dtype=np.float64)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
