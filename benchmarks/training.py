@@ -13,7 +13,7 @@ from benchmarks.data import AS_OF, Bench, datasets_folder
 from benchmarks.measure import Figure, medians
 from kernel.artefacts import model_matrix
 from training.models.boosting import SHARED
-from training.models.mixture import ROUNDS, TREES
+from training.models.mixture import TREES
 from training.models.value_btyd import fit_bg_nbd
 
 SAME_PARAMETERS = 1e-3
@@ -71,10 +71,11 @@ def _churn(bench: Bench, repetitions: int) -> Figure:
     rows, columns = bench.training_rows.churn_cohort, bench.churn.manifest.columns
     matrix = model_matrix(rows.features, columns)
     words = [i for i, column in enumerate(columns) if column.categories is not None]
-    settings = SHARED | TREES | {"seed": bench.project.settings.training.seed}
+    settings = SHARED | TREES.model_dump() | {"objective": "binary", "seed": bench.project.settings.training.seed}
+    rounds = settings.pop("rounds")
 
     def bare() -> lgb.Booster:
-        return lgb.train(settings, lgb.Dataset(matrix, rows.churned, categorical_feature=words), ROUNDS)
+        return lgb.train(settings, lgb.Dataset(matrix, rows.churned, categorical_feature=words), rounds)
 
     raw = np.asarray(bare().predict(matrix, raw_score=True))
     ours_raw = np.asarray(bench.churn.booster.predict(matrix, raw_score=True))
