@@ -13,13 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, expit, gammaln
 
 from kernel.errors import DataError, RegistryError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Floats = NDArray[np.float64]
 
@@ -40,9 +43,10 @@ class BgNbd:
     a: float
     b: float
     days_per_period: float
+    _FIRST: ClassVar[int] = 0  # whether customers may leave right after their first purchase too
 
     def __post_init__(self) -> None:
-        _require_positive(self)
+        require_positive(self)
 
     def to_dict(self) -> dict[str, float]:
         """The parameters, ready for JSON; floats survive the round trip exactly."""
@@ -56,13 +60,13 @@ class BgNbd:
             RegistryError: a parameter is missing, unknown or no number.
             UsageError: a parameter is not above 0.
         """
-        return cls(**_parameters(stored, cls))
+        return cls(**stored_parameters(stored, cls))
 
     def probability_alive(self, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike) -> Floats:
         """P(alive at T | x, t_x, T), in [0, 1], shape of the broadcast inputs.
 
-        Customers leave only after a repeat purchase in this model, so a frequency of 0 gives exactly 1, as in the
-        paper, however long ago the first purchase was: it says "has not had the occasion to leave", not "will buy".
+        In BG/NBD customers leave only after a repeat purchase, so a frequency of 0 gives exactly 1, as in the paper,
+        however long ago the first purchase was: it says "has not had the occasion to leave", not "will buy".
 
         Raises:
             DataError: the histories contradict themselves, see ``checked_histories``.
@@ -96,7 +100,7 @@ class BgNbd:
         Raises:
             UsageError: ``horizon_days`` is negative or not finite.
         """
-        return float(self._purchases_if_alive(self._periods(horizon_days), np.zeros(1), np.zeros(1))[0])
+        return float(self.expected_purchases(horizon_days, 0.0, 0.0, 0.0)[0])
 
     def log_likelihood(self, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike) -> Floats:
         """Log-likelihood of each customer, time in periods, equation 6 of the paper; shape of the broadcast inputs.
@@ -110,27 +114,27 @@ class BgNbd:
             gammaln(self.r + x)
             - gammaln(self.r)
             + self.r * np.log(self.alpha)
-            + betaln(self.a, self.b + x)
+            + betaln(self.a, self._stays + x)
             - betaln(self.a, self.b)
             - (self.r + x) * np.log(self.alpha + T)
         )
         # The two ways to have bought nothing since t_x, alive or gone, are summed without leaving log space.
         return alive + np.logaddexp(0.0, self._log_odds_gone(x, t_x, T))
 
+    @property
+    def _stays(self) -> float:
+        """The second parameter of the Beta of p once the first purchase is known, before any repeat purchase."""
+        return self.b + self._FIRST
+
     def _periods(self, horizon_days: float) -> float:
-        if not (math.isfinite(horizon_days) and horizon_days >= 0):
-            raise UsageError(
-                f"A horizon of {horizon_days} days is not a length of time.",
-                where="horizon_days",
-                fix="Give a number of days, 0 or more.",
-            )
-        return horizon_days / self.days_per_period
+        return checked_horizon(horizon_days) / self.days_per_period
 
     def _log_odds_gone(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        occasions = x + self._FIRST
         log_odds = (self.r + x) * np.log1p((T - t_x) / (self.alpha + t_x)) + np.log(
-            self.a / (self.b + np.maximum(x, 1.0) - 1.0)
+            self.a / (self.b + np.maximum(occasions, 1.0) - 1.0)
         )
-        return np.where(x == 0, -np.inf, log_odds)
+        return np.where(occasions == 0, -np.inf, log_odds)
 
     def _probability_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         return expit(-self._log_odds_gone(x, t_x, T))
@@ -157,7 +161,7 @@ class BgNbd:
         """
         if horizon == 0.0:
             return np.zeros(T.size)
-        shape, b = self.r + x, self.b + x
+        shape, b = self.r + x, self._stays + x
         # Only a < 1 needs the line at p = 0; elsewhere it would cancel digits when few purchases come before leaving.
         at_zero = 1.0 if self.a < 1.0 else 0.0
         nodes = _BetaNodes.make(self.a, b, steepness=shape * horizon / self.alpha, order_at_zero=at_zero)
@@ -173,6 +177,14 @@ class BgNbd:
             # alone and among a million.
             mean[rows] += np.sum(difference * nodes.weight, axis=1)
         return shape * k * mean
+
+
+@dataclass(frozen=True)
+class MbgNbd(BgNbd):
+    """MBG/NBD: BG/NBD in which customers may leave right after their first purchase too (Batislam, Denizel & Filiztekin
+    2007, International Journal of Research in Marketing 24(3)): a frequency of 0 no longer means alive."""
+
+    _FIRST: ClassVar[int] = 1
 
 
 def _relative_purchases(p: Floats, k: Floats, shape: float) -> Floats:
@@ -240,7 +252,7 @@ class GammaGamma:
     v: float
 
     def __post_init__(self) -> None:
-        _require_positive(self)
+        require_positive(self)
 
     def to_dict(self) -> dict[str, float]:
         """The parameters, ready for JSON; floats survive the round trip exactly."""
@@ -254,7 +266,7 @@ class GammaGamma:
             RegistryError: a parameter is missing, unknown or no number.
             UsageError: a parameter is not above 0.
         """
-        return cls(**_parameters(stored, cls))
+        return cls(**stored_parameters(stored, cls))
 
     @property
     def population_mean(self) -> float:
@@ -301,6 +313,17 @@ class GammaGamma:
             - (px + self.q) * np.log(x * m + self.v)
             - betaln(px, self.q)
         )
+
+
+def checked_horizon(horizon_days: float) -> float:
+    """The horizon. Raises UsageError when it is negative or not finite."""
+    if not (math.isfinite(horizon_days) and horizon_days >= 0):
+        raise UsageError(
+            f"A horizon of {horizon_days} days is not a length of time.",
+            where="horizon_days",
+            fix="Give a number of days, 0 or more.",
+        )
+    return horizon_days
 
 
 def checked_histories(
@@ -351,7 +374,8 @@ def _reject(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:
         raise DataError(what, where=f"{where}: {int(bad.sum())} of {bad.size} rows, first at position {first}", fix=fix)
 
 
-def _require_positive(model: BgNbd | GammaGamma) -> None:
+def require_positive(model: DataclassInstance) -> None:
+    """Raise UsageError unless every parameter is a number above 0."""
     for field in fields(model):
         value = getattr(model, field.name)
         if not (math.isfinite(value) and value > 0):
@@ -362,7 +386,8 @@ def _require_positive(model: BgNbd | GammaGamma) -> None:
             )
 
 
-def _parameters(stored: Mapping[str, object], model: type[BgNbd] | type[GammaGamma]) -> dict[str, float]:
+def stored_parameters(stored: Mapping[str, object], model: type[DataclassInstance]) -> dict[str, float]:
+    """The parameters of a model from ``to_dict``. Raises RegistryError when one is missing, unknown or no number."""
     names = [field.name for field in fields(model)]
     fix = "Train the model again."
     for name in stored:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from kernel.btyd import BgNbd, GammaGamma
-from training.models.value_btyd import BtydFit, fit_bg_nbd, fit_gamma_gamma
+from training.models.value_btyd import BtydFit, fit_bg_nbd, fit_gamma_gamma, fit_pareto_nbd
 
 CALIBRATION_END = pd.Timestamp("1997-09-30")
 HOLDOUT_DAYS = 39 * 7
@@ -110,6 +110,23 @@ def test_holdout_of_39_weeks(cdnow: Cdnow, bg_nbd: BtydFit[BgNbd]) -> None:
     assert actual.sum() == 1882
     assert predicted.sum() == pytest.approx(1653, abs=0.5)
     assert np.abs(predicted - actual).mean() == pytest.approx(0.786, abs=1e-3)
+
+
+def test_pareto_nbd(cdnow: Cdnow) -> None:
+    fit = fit_pareto_nbd(cdnow.summary)
+    model = fit.model
+    assert (model.r, model.alpha, model.s, model.beta) == pytest.approx((0.5532, 10.578, 0.606, 11.669), rel=5e-4)
+    assert fit.log_likelihood == pytest.approx(-9594.976, abs=0.01)
+    assert (fit.customers, fit.unique_rows, fit.penalizer) == (2357, 1016, 0.0)
+    customer = cdnow.summary.loc["1516"]
+    history = customer["frequency"], customer["recency_days"], customer["T_days"]
+    # Printed from parameters of another optimiser: theirs and ours agree to four digits, as the parameters do.
+    assert model.expected_purchases(52 * 7, *history)[0] == pytest.approx(25.45647, abs=2e-3)
+    assert model.probability_alive(*history)[0] == pytest.approx(0.997874, abs=1e-6)
+    summary, actual = cdnow.summary, cdnow.holdout_purchases.to_numpy()
+    predicted = model.expected_purchases(HOLDOUT_DAYS, summary["frequency"], summary["recency_days"], summary["T_days"])
+    assert predicted.sum() == pytest.approx(1666, abs=1)
+    assert np.abs(predicted - actual).mean() == pytest.approx(0.755, abs=1e-3)
 
 
 def test_gamma_gamma_parameters(gamma_gamma: BtydFit[GammaGamma]) -> None:

@@ -1,7 +1,9 @@
-"""Fits BG/NBD and Gamma-Gamma; the only module that imports lifetimes, and only while it fits.
+"""Fits the models of buying behaviour; the only module that imports lifetimes, and only while it fits.
 
-Lifetimes maximises the likelihood; everything after that (predictions, log-likelihood) is ``kernel.btyd``. Its
-``calibration_and_holdout_data``, its monthly periods and its ``datasets`` module do not work on this stack.
+Lifetimes maximises the likelihood of BG/NBD and Gamma-Gamma; everything after that (predictions, log-likelihood) is
+``kernel.btyd``. Its Pareto/NBD overflows for customers with many purchases, so that its likelihood and that of
+MBG/NBD are the kernel's too. Its ``calibration_and_holdout_data``, its monthly periods and its ``datasets`` module do
+not work on this stack.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
-from kernel.btyd import BgNbd, GammaGamma, checked_histories
+from kernel.btyd import BgNbd, GammaGamma, MbgNbd, checked_histories
 from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
+from kernel.pareto_nbd import ParetoNbd
 
-Model = TypeVar("Model", BgNbd, GammaGamma)
+Model = TypeVar("Model", BgNbd, MbgNbd, ParetoNbd, GammaGamma)
+Purchases = TypeVar("Purchases", MbgNbd, ParetoNbd)
 Start = tuple[float, ...]
 
 # Weights of the L2 penalty on the (scaled) parameters, tried in turn where the likelihood alone has no maximum.
@@ -36,12 +41,22 @@ _BG_NBD_STARTS: tuple[Start, ...] = (
     (-1.0, 0.0, -2.0, 1.0),
     (1.0, 1.0, 0.0, 2.0),
 )
+# Logarithms of r, alpha, s, beta with the longest T as unit of time.
+_PARETO_NBD_STARTS: tuple[Start, ...] = (
+    (-0.6, -1.3, -0.5, -1.2),
+    (0.1, 0.1, 0.1, 0.1),
+    (-1.0, 0.0, -1.5, 0.5),
+    (1.0, 1.0, 0.0, 2.0),
+)
 # Logarithms of p, q, v with the mean spend as unit of money.
 _GAMMA_GAMMA_STARTS: tuple[Start, ...] = ((0.1, 0.1, 0.1), (1.5, 1.2, -0.8), (0.0, 2.0, 1.0), (3.0, 1.0, -2.0))
 # As few repeat customers as that do not tell four parameters apart; only the penalty would speak.
 _FEWEST_REPEAT_CUSTOMERS = 10
 # Beyond this a parameter has run away: the likelihood is flat in it and the number means nothing.
 _LARGEST = 1e8
+_FURTHEST_LOG = 30.0  # of a parameter, while it is looked for: beyond it nothing changes
+_FLAT = 1e-6  # a slope of the mean log-likelihood that is none
+_STEPS = 4000  # of the simplex, which comes last where derivatives lead nowhere
 
 
 @dataclass(frozen=True)
@@ -104,10 +119,7 @@ def fit_bg_nbd(summary: pd.DataFrame, *, days_per_period: float = 7.0, penalizer
         UsageError: ``days_per_period`` or ``penalizer`` is no sensible number.
     """
     _check_options(days_per_period=days_per_period, penalizer=penalizer)
-    frequency, recency_days, T_days = checked_histories(
-        _column(summary, "frequency"), _column(summary, "recency_days"), _column(summary, "T_days")
-    )
-    _check_bg_nbd_data(frequency, recency_days, T_days)
+    frequency, recency_days, T_days = _histories(summary)
     (x, t_x, T), weights = _distinct(frequency, recency_days, T_days)
 
     def run(start: Start, penalty: float, tolerance: float) -> BgNbd:
@@ -122,10 +134,79 @@ def fit_bg_nbd(summary: pd.DataFrame, *, days_per_period: float = 7.0, penalizer
         lambda fitted: float(np.sum(weights * fitted.log_likelihood(x, t_x, T))),
         starts=_BG_NBD_STARTS,
         penalizer=penalizer,
-        reason=f"{int((frequency > 0).sum())} of {frequency.size} customers bought again, and T reaches from "
-        f"{T_days.min():g} to {T_days.max():g} days; that does not tell rates of purchase and of leaving apart",
+        reason=_not_told_apart(frequency, T_days),
     )
     return BtydFit(model, log_likelihood, frequency.size, x.size, attempts)
+
+
+def fit_mbg_nbd(summary: pd.DataFrame, *, days_per_period: float = 7.0, penalizer: float = 0.0) -> BtydFit[MbgNbd]:
+    """Maximum likelihood of MBG/NBD; arguments and errors as of :func:`fit_bg_nbd`."""
+    return _fit_own(MbgNbd, summary, _BG_NBD_STARTS, days_per_period, penalizer)
+
+
+def fit_pareto_nbd(
+    summary: pd.DataFrame, *, days_per_period: float = 7.0, penalizer: float = 0.0
+) -> BtydFit[ParetoNbd]:
+    """Maximum likelihood of Pareto/NBD; arguments and errors as of :func:`fit_bg_nbd`."""
+    return _fit_own(ParetoNbd, summary, _PARETO_NBD_STARTS, days_per_period, penalizer)
+
+
+def _fit_own(
+    family: type[Purchases],
+    summary: pd.DataFrame,
+    starts: tuple[Start, ...],
+    days_per_period: float,
+    penalizer: float,
+) -> BtydFit[Purchases]:
+    _check_options(days_per_period=days_per_period, penalizer=penalizer)
+    frequency, recency_days, T_days = _histories(summary)
+    (x, t_x, T), weights = _distinct(frequency, recency_days, T_days)
+    longest, share = float(T_days.max()), weights / weights.sum()
+
+    def run(start: Start, penalty: float, tolerance: float) -> Purchases:
+        def lost(logs: NDArray[np.float64]) -> float:
+            parameters = np.exp(np.clip(logs, -_FURTHEST_LOG, _FURTHEST_LOG))
+            likelihood = family(*[*parameters.tolist(), longest]).log_likelihood(x, t_x, T)
+            return float(penalty * np.sum(parameters**2) - np.sum(share * likelihood))
+
+        return _in_periods(family(*[*np.exp(_least(lost, start, tolerance)).tolist(), longest]), days_per_period)
+
+    model, log_likelihood, attempts = _first_converged(
+        run,
+        lambda fitted: float(np.sum(weights * fitted.log_likelihood(x, t_x, T))),
+        starts=starts,
+        penalizer=penalizer,
+        reason=_not_told_apart(frequency, T_days),
+    )
+    return BtydFit(model, log_likelihood, frequency.size, x.size, attempts)
+
+
+def _least(lost: Callable[[NDArray[np.float64]], float], start: Start, tolerance: float) -> NDArray[np.float64]:
+    """Where a function is least: by its derivatives, and by a simplex where these lead nowhere.
+
+    Raises:
+        _UnusableError: neither ends.
+    """
+    found = minimize(lost, np.array(start), method="BFGS", jac="3-point", options={"gtol": tolerance})
+    # It also stops where rounding keeps a flat function from falling further.
+    if np.abs(found.jac).max() <= _FLAT:
+        return found.x
+    begin = found.x if np.isfinite(found.fun) else np.array(start)
+    options = {"xatol": 1e-8, "fatol": 1e-12, "maxiter": _STEPS, "maxfev": _STEPS}
+    found = minimize(lost, begin, method="Nelder-Mead", options=options)
+    if not found.success:
+        raise _UnusableError("did not converge")
+    return found.x
+
+
+def _in_periods(model: Purchases, days_per_period: float) -> Purchases:
+    """The same model with another unit of time."""
+    parameters = model.to_dict()
+    longer = parameters["days_per_period"] / days_per_period
+    for name in ("alpha", "beta"):
+        if name in parameters:
+            parameters[name] *= longer
+    return type(model)(**parameters | {"days_per_period": days_per_period})
 
 
 def fit_gamma_gamma(summary: pd.DataFrame, *, penalizer: float = 0.0) -> BtydFit[GammaGamma]:
@@ -215,7 +296,7 @@ def _first_converged(
     )
 
 
-def _check_finite(model: BgNbd | GammaGamma) -> None:
+def _check_finite(model: BgNbd | ParetoNbd | GammaGamma) -> None:
     for name, value in model.to_dict().items():
         if value > _LARGEST:
             raise _UnusableError(f"{name} grew to {value:.1e} without end")
@@ -264,7 +345,23 @@ def _column(summary: pd.DataFrame, name: str) -> NDArray[np.float64]:
         ) from error
 
 
-def _check_bg_nbd_data(
+def _not_told_apart(frequency: NDArray[np.float64], T_days: NDArray[np.float64]) -> str:
+    return (
+        f"{int((frequency > 0).sum())} of {frequency.size} customers bought again, and T reaches from "
+        f"{T_days.min():g} to {T_days.max():g} days; that does not tell rates of purchase and of leaving apart"
+    )
+
+
+def _histories(summary: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Checked columns that a model of purchases can be fitted on."""
+    histories = checked_histories(
+        _column(summary, "frequency"), _column(summary, "recency_days"), _column(summary, "T_days")
+    )
+    _check_purchases(*histories)
+    return histories
+
+
+def _check_purchases(
     frequency: NDArray[np.float64], recency_days: NDArray[np.float64], T_days: NDArray[np.float64]
 ) -> None:
     contradictory = (frequency == 0) & (recency_days > 0)
