@@ -1,5 +1,5 @@
 # The one entry: every target makes .venv by itself. Nothing else needs to be installed or set.
-.PHONY: demo test test-spark check format serve bench lock clean
+.PHONY: demo test test-spark check format serve soak bench lock clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,9 @@ format: $(READY)  ## rewrite what can be rewritten
 
 serve: $(READY)  ## the service on http://127.0.0.1:3000, after make demo
 	$(BIN)/foresight serve -c examples/complete_journey
+
+soak: $(READY)  ## long studies: how often the gate errs, in thousands of simulated comparisons
+	$(BIN)/pytest -m soak -n auto
 
 bench: $(READY)  ## speed, each figure beside a baseline of the same run
 	$(BIN)/python -m benchmarks

@@ -13,6 +13,15 @@ from tests.spark_engine import on_spark
 __all__ = ["on_spark", "postgres_url"]  # fixtures: Spark and PostgreSQL, where they are installed
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long studies run only where they are asked for."""
+    if "soak" in (config.getoption("-m") or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="a long study: make soak runs it"))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> TinyProject:
     """Two customers with one purchase each, as CSV; a test overwrites what it is about."""
