@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import overload
 
@@ -150,16 +150,15 @@ class Project:
         Args:
             tune_minutes: how long to search for better trees of the churn model first; 0 for not at all.
         """
-        from training.evaluation.plots import write_plots
+        from foresight.reporting import training_files
 
-        currency = self.settings.project.currency
         return train(
             self.trainer,
             self.registry,
             self.moment(as_of),
             tune_minutes=tune_minutes,
             say=say,
-            files=lambda result, folder: write_plots(result, folder, currency),
+            files=partial(training_files, self),
         )
 
     def backtest(self, *, as_of: Moment) -> BacktestResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from kernel.clock import utc_now
 from kernel.errors import NotEnoughDataError, UsageError, did_you_mean
 from kernel.settings import Settings
 from training.backtest import BacktestResult
+from training.evaluation.plots import write_plots
 from training.evaluation.report import PublishedFigure, render_report
 from training.labels.rhythm import Rhythm, purchase_rhythm
 from training.splits import training_cutoffs
@@ -94,15 +95,26 @@ def write_report(project: Project, results: Sequence[BacktestResult], path: Path
     if not path.parent.is_dir():
         raise UsageError(f"The folder '{path.parent}' does not exist.", where="--out", fix="Make it, or name another.")
     names = {kind: project.registry.champion(project.settings.model_name(kind)) for kind in ("churn", "value")}
+    models = {kind: str(version) for kind, version in names.items() if version is not None}
+    path.write_text(_page(project, results, models), encoding="utf-8")
+
+
+def training_files(project: Project, result: BacktestResult, folder: Path) -> tuple[Path, ...]:
+    """The plots of a training's back-test, and the report of it, written into a folder."""
+    report = folder / "report.html"
+    report.write_text(_page(project, [result], {"both": "of this run"}), encoding="utf-8")
+    return (report, *write_plots(result, folder, project.settings.project.currency))
+
+
+def _page(project: Project, results: Sequence[BacktestResult], models: Mapping[str, str]) -> str:
     as_of = max(result.as_of for result in results)
-    page = render_report(
+    return render_report(
         project.settings,
         results,
         findings=project.findings,
-        models={kind: str(version) for kind, version in names.items() if version is not None},
+        models=models,
         as_of=as_of,
         made_at=utc_now(),
         published=published_figures(project.settings, results),
         rhythm=_rhythm(project, as_of),
     )
-    path.write_text(page, encoding="utf-8")

@@ -69,7 +69,7 @@ def train(
     Args:
         tune_minutes: how long to search for better trees of the churn model first; 0 for not at all.
         say: told each step before it begins.
-        files: writes plots of the back-test into a folder; they are logged with both models.
+        files: writes report and plots of the back-test into a folder; they are logged with both models.
 
     Raises:
         NotEnoughDataError: too few customers, days, churners or repeat buyers; nothing is registered then.

@@ -9,12 +9,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.e2e.conftest import slice_of_complete_journey
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with notebooks/ and examples/, beside models of its own: the user's models are not touched."""
+    """A folder with notebooks/ and examples/, beside models of its own: the user's models are not touched. A part of
+    the households, so that it is short."""
     from foresight.project import Project
 
     place = tmp_path_factory.mktemp("notebooks")
@@ -23,6 +26,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "notebooks").mkdir()
     for file in (ROOT / "examples" / "complete_journey").iterdir():
         (example / file.name).write_bytes(file.read_bytes())
+    text = slice_of_complete_journey(place / "mlruns", place / ".foresight")
+    (example / "foresight.toml").write_text(text, encoding="utf-8")
     project = Project.open(example)
     project.train(as_of="2017-11-01")
     yield place

@@ -147,6 +147,16 @@ def test_a_challenger_is_compared_on_the_newest_window_and_says_who_changes_band
     assert champion.version == (churn.version.version if churn.verdict.promote else before.version)
 
 
+def test_the_report_is_logged_with_both_models(project: Project) -> None:
+    import mlflow
+
+    project.use_registry()
+    for name in ("tiny-churn", "tiny-value"):
+        version = project.registry.versions(name)[0]
+        logged = {file.path for file in mlflow.MlflowClient().list_artifacts(version.run_id, "report")}
+        assert {"report/report.html", "report/reliability.png", "report/gains.png"} <= logged
+
+
 def test_a_spoiled_challenger_is_stopped(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels that are shuffled before training: the model knows nothing, and must not answer customers."""
     import training.backtest as module
