@@ -14,6 +14,7 @@ from features.engine.online import OnlineUnavailableError
 from kernel.errors import ForesightError, NotFoundError
 from serving.feedback.errors import EventConflictError, StoreUnavailableError, UnknownActionError, UnknownDecisionError
 from serving.schemas import FieldProblem, ProblemAnswer
+from serving.scoring.band_log import BandsUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 INTERNAL = "The service failed; the log has the request id."
@@ -80,6 +81,7 @@ _KNOWN: tuple[tuple[type[ForesightError], int, str, dict[str, str]], ...] = (
     (EventConflictError, 409, "event-conflict", {}),
     (StoreUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (OnlineUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
+    (BandsUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (NotFoundError, 404, "not-found", {}),
 )
 

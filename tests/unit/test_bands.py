@@ -160,3 +160,17 @@ def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
     log = BandLog(f"sqlite:///{tmp_path}/broken.db", "shop")
     with pytest.raises(BandsUnavailableError):
         log.before(DAY, ["anna"])
+
+
+def test_on_postgresql(postgres_url: str) -> None:
+    log = BandLog(postgres_url, "shop")
+    later = DAY + timedelta(days=9)
+    try:
+        assert log.before(later, ["anna"]) == {}
+        keep(log, DAY, {"anna": LOW, "bert": HIGH})
+        keep(log, DAY + timedelta(days=1), {"anna": MEDIUM, "bert": HIGH})
+        keep(log, DAY + timedelta(days=1), {"anna": MEDIUM, "bert": LOW})
+        assert log.before(later, ["anna", "bert", "cleo"]) == {"anna": MEDIUM, "bert": LOW}
+        assert log.before(DAY + timedelta(days=1), ["anna", "bert"]) == {"anna": LOW, "bert": HIGH}
+    finally:
+        log.close()

@@ -12,6 +12,7 @@ from kernel.settings import ServiceSettings
 from serving.http.deployment import Limits
 from serving.http.paths import template_of
 from serving.http.problems import problem_of, problem_of_response
+from serving.scoring.band_log import BandsUnavailableError
 
 
 def digest(key: str) -> str:
@@ -55,8 +56,9 @@ def test_templates(path: str, template: str) -> None:
     assert template_of(path) == template
 
 
-def test_features_that_cannot_be_read_are_a_passing_problem() -> None:
-    problem = problem_of(OnlineUnavailableError())
+@pytest.mark.parametrize("error", [OnlineUnavailableError(), BandsUnavailableError()])
+def test_what_cannot_be_read_now_is_a_passing_problem(error: Exception) -> None:
+    problem = problem_of(error)
     assert (problem.status, problem.kind, problem.headers) == (503, "store-unavailable", {"Retry-After": "5"})
 
 
