@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 
 import duckdb
 import pandas as pd
@@ -97,7 +98,8 @@ class Profiles:
 
     def fingerprint(self, known_at: datetime) -> str:
         """A hash of everything known at a moment: equal tables, in any row order, give equal text."""
-        parts = [self._hashes(name, table, naive(known_at)) for name, table in TABLES.items()]
+        with _REMEMBERING:
+            parts = [self._hashes(name, table, naive(known_at)) for name, table in TABLES.items()]
         return f"{abs(hash_text('|'.join(map(str, parts)))):032x}"
 
     def _hashes(self, name: str, table: SemanticTable, known_at: datetime) -> int:
@@ -132,6 +134,7 @@ class Profiles:
 
 
 _HASHES = "coalesce(sum(hash(t)::HUGEINT), 0)"
+_REMEMBERING = Lock()  # two threads must not make the table of what is remembered at once
 _REMEMBERED = "CREATE TABLE IF NOT EXISTS fingerprints (name VARCHAR, known_at TIMESTAMP, rows BIGINT, hashes HUGEINT)"
 
 
