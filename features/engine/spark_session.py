@@ -114,6 +114,8 @@ def _options(engine: EngineSettings) -> dict[str, str]:
             "spark.ui.enabled": "false",
             "spark.driver.host": "127.0.0.1",  # nothing of a local Spark listens to the network
             "spark.driver.bindAddress": "127.0.0.1",
+            # Every statement compiles code of its own; a small machine's default (48 MB) is full after some hundred.
+            "spark.driver.extraJavaOptions": "-XX:ReservedCodeCacheSize=512m",
             "spark.sql.shuffle.partitions": str(2 * _local_threads(engine.spark_master)),  # 200 is for a cluster
         }
         if engine.memory_limit is not None:
