@@ -10,25 +10,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from features.contract.findings import Finding, State
-from kernel.artefacts import Unseen
 from kernel.settings import Settings
-from kernel.types import Band
 from tests.projects import TABLES, TinyProject
+from tests.reports import HOSTILE, JULY, NOVEMBER, SECTIONS, SEPTEMBER, page, result
 from training.backtest import BacktestResult
 from training.evaluation.calibration import calibration_metrics, reliability
 from training.evaluation.discrimination import (
     found_in_top,
     gains_curve,
-    ranking_metrics,
 )
-from training.evaluation.economics import contacts
-from training.evaluation.factors import BandFactors
-from training.evaluation.grade import grade_churn, recency_rules
-from training.evaluation.missed import fates
 from training.evaluation.plots import (
     auc_over_time_chart,
     backtest_charts,
@@ -38,7 +31,7 @@ from training.evaluation.plots import (
     rhythm_chart,
     write_plots,
 )
-from training.evaluation.report import PublishedFigure, render_report, summary_rows
+from training.evaluation.report import PublishedFigure, summary_rows
 from training.evaluation.statements import (
     churn_sentences,
     profit_sentences,
@@ -48,76 +41,13 @@ from training.evaluation.statements import (
     thin_evidence,
     value_sentences,
 )
-from training.evaluation.value import value_metrics
 from training.evaluation.words import listed, money, percent
 from training.labels.rhythm import Rhythm
-
-JULY, SEPTEMBER, NOVEMBER = (datetime(2017, month, 1, tzinfo=UTC) for month in (7, 9, 11))
-MADE = datetime(2018, 1, 2, 3, 4, tzinfo=UTC)
-HOSTILE = '</style><script>alert("x")</script>&'
-SECTIONS = "[churn]\nactive_days = 56\nhorizon_days = 56\n[value]\nhorizon_days = 56\n"
-
-
-def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -> BacktestResult:
-    """Customer i of n has the i-th highest risk; of the ``left`` who leave half are at the top, half at the end."""
-    place = np.arange(customers)
-    churned = ((place < left // 2) | (place >= customers - (left - left // 2))).astype(float)
-    probability = np.linspace(0.3, 0.01, customers)
-    recency = np.where(place % 2 == 0, 40.0, 10.0)
-    spend = np.where(churned > 0, 0.0, 100.0)
-    expected = np.full(customers, 90.0) + place / customers
-    carried = np.full(customers, 60.0)
-    features = pd.DataFrame({"days_since_last_purchase": recency, "orders_90d": 3.0, "spend_90d": 120.0 + place})
-    return BacktestResult(
-        as_of=as_of,
-        customers=customers,
-        training_rows=5000,
-        cutoffs=7,
-        churn={
-            "model": ranking_metrics(probability, churned) | calibration_metrics(probability, churned),
-            "logistic_regression": ranking_metrics(probability**2, churned) | calibration_metrics(probability, churned),
-            "recency_rule": ranking_metrics(recency, churned),
-        },
-        value={
-            "two_part": value_metrics(expected, spend),
-            "btyd": value_metrics(expected + place, spend),
-            "carry_forward": value_metrics(carried + place % 7, spend),
-        },
-        reliability=reliability(probability, churned),
-        probability=probability,
-        churned=churned,
-        expected=expected,
-        expected_btyd=expected + place,
-        spend=spend,
-        recency=recency,
-        interval_coverage=0.9,
-        grade=grade_churn(probability, churned, pd.Index(place.astype(str)), recency_rules(recency, 56)),
-        rate_held=np.array([1.0, 1, 1, 0, 1, 1, 1, 1, 1]),
-        fates=fates(features, probability, churned, contacts(customers, 100)),
-        factors=[
-            BandFactors(Band.HIGH, 40, 0.31, {"rfm": 0.8, "contact_history": -0.1}),
-            BandFactors(Band.LOW, 960, 0.05, {"rfm": -0.4, "contact_history": 0.02}),
-        ],
-        suspects={},
-        unseen=None,
-        treated=0,
-        features=features,
-    )
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return TinyProject(tmp_path).settings(TABLES + SECTIONS)
-
-
-def page(settings: Settings, *results: BacktestResult, **given: object) -> str:
-    arguments: dict = {
-        "findings": (),
-        "models": {"churn": "churn/3", "value": "value/2"},
-        "as_of": NOVEMBER,
-        "made_at": MADE,
-    }
-    return render_report(settings, results, **{**arguments, **given})
 
 
 class Reader(HTMLParser):
@@ -477,39 +407,3 @@ def test_words() -> None:
     assert [plain(percent(share)) for share in (0.0524, 0.314, 1.02, float("nan"))] == ["5.2 %", "31 %", "102 %", "–"]
     assert [plain(money(amount, "EUR")) for amount in (1234.5, 12.345, -3.0)] == ["1,234 EUR", "12.35 EUR", "-3.00 EUR"]
     assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"], [])] == ["a", "a and b", "a, b and c", ""]
-
-
-def test_what_drives_each_band_is_a_table(settings: Settings) -> None:
-    text = page(settings, result())
-    table = text[text.index("What drives the risk in each band") :]
-    assert "High band" in table
-    assert table.index("Recency, frequency and spend") < table.index("Contacts")
-    assert "+0.80" in table
-
-
-def test_a_feature_that_knows_the_outcome_is_thin_evidence(settings: Settings) -> None:
-    notes = thin_evidence([dataclasses.replace(result(), suspects={"end_reason": 0.993})], settings)
-    assert any("'end_reason' tells the outcome almost alone (AUC 0.993)" in note for note in notes)
-
-
-def test_the_brier_score_is_taken_apart(settings: Settings) -> None:
-    text = page(settings, result())
-    parts = [float(part) for part in re.findall(r"made of (\S+) .*? less (\S+) .*? plus (\S+) by", text)[0]]
-    uncertainty, resolution, reliability_ = parts
-    assert uncertainty == pytest.approx(0.1 * 0.9)
-    found = result()
-    brier = float(np.mean((found.probability - found.churned) ** 2))
-    # Up to what differs within a tenth of the customers.
-    assert uncertainty - resolution + reliability_ == pytest.approx(brier, abs=0.002)
-
-
-def test_customers_that_a_fit_had_not_seen(settings: Settings) -> None:
-    unseen = Unseen(rows=900, customers=400, churners=70, auc=0.8125)
-    text = page(settings, dataclasses.replace(result(), unseen=unseen))
-    assert "AUC of 0.812 (900 rows of 400 customers, 70 of whom left at least once)" in text
-
-
-def test_who_was_treated_is_said(settings: Settings) -> None:
-    assert not any("retention action" in text for text in churn_sentences(result(), settings))
-    sentences = churn_sentences(dataclasses.replace(result(), treated=12), settings)
-    assert any(text.startswith("12 more customers are left out") for text in sentences)
