@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kernel.artefacts import ChurnManifest, Floats, model_matrix, percentiles, read_manifest, write_manifest
+from kernel.artefacts import (
+    ChurnManifest,
+    FeatureColumn,
+    Floats,
+    model_matrix,
+    percentiles,
+    read_manifest,
+    write_manifest,
+)
 from kernel.behaviours import Change, nearest_changes
 from kernel.linear_part import LinearPart
 from kernel.types import Band
@@ -115,6 +123,19 @@ class ChurnPredictor:
             parts[:, :-1] += share * manifest.linear.effects(inputs)
             parts[:, -1] += share * manifest.linear.intercept
         return parts
+
+
+def by_group(contributions: Floats, columns: tuple[FeatureColumn, ...]) -> dict[str, Floats]:
+    """Group of features -> what it adds to the log-odds of each row, shape (rows,), in the order of the columns.
+
+    Args:
+        contributions: of :meth:`ChurnPredictor.contributions`.
+    """
+    places: dict[str, list[int]] = {}
+    for i, column in enumerate(columns):
+        places.setdefault(column.group, []).append(i)
+    # Each row's own sum, not a product of matrices, whose last digit depends on how many rows there are.
+    return {name: np.ascontiguousarray(contributions[:, group]).sum(axis=1) for name, group in places.items()}
 
 
 def _level(percentile: Floats, limits: tuple[float, float]) -> NDArray[np.int_]:

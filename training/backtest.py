@@ -27,10 +27,8 @@ from training.evaluation.value import value_metrics
 from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.models.baselines import carry_forward, logistic_churn, recency_rule
-from training.models.churn import FIX_OUTCOMES, check_outcomes, directions, fit_churn
-from training.models.columns import model_columns
+from training.models.churn import churn_recipe, fit_churn
 from training.models.drift import FEWEST_DAYS, MOST_MOMENTS
-from training.models.mixture import Recipe
 from training.models.value import SpendModel, fit_value
 from training.splits import training_cutoffs
 
@@ -131,12 +129,8 @@ class Trainer:
         # Here, since only a search needs Optuna.
         from training.tuning import tune_trees
 
-        rows, settings = self.data(as_of).churn_cohort, self.settings
-        check_outcomes(rows, FIX_OUTCOMES)
-        columns = model_columns(self.builder.feature_set, rows.features)
-        signs = directions(settings.churn, columns, self.builder.feature_set)
-        recipe = Recipe(columns, settings.training.seed, settings.churn.trees, signs)
-        return tune_trees(rows, recipe, minutes, trials=trials)
+        rows = self.data(as_of).churn_cohort
+        return tune_trees(rows, churn_recipe(rows, self.builder.feature_set, self.settings), minutes, trials=trials)
 
     def with_trees(self, trees: TreesSettings) -> Trainer:
         """The same, with other trees."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from features.engine.definition import FeatureSet
@@ -17,6 +19,7 @@ from training.models.value import SpendModel
 from training.promotion import Gain, Kind, Verdict, churn_gains, judge, value_gains
 
 
+@dataclass(frozen=True)
 class Champion:
     """The model in use, as far as it can be compared with one that is trained now.
 
@@ -24,9 +27,8 @@ class Champion:
         obstacle: why it cannot, as the rest of a sentence; None where it can.
     """
 
-    def __init__(self, predictor: Predictor | None, obstacle: str | None) -> None:
-        self.predictor = predictor
-        self.obstacle = obstacle
+    predictor: Predictor | None
+    obstacle: str | None
 
     @classmethod
     def of(cls, registry: ModelRegistry, version: ModelVersion, settings: Settings, features: FeatureSet) -> Champion:

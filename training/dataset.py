@@ -117,10 +117,8 @@ class LabelledSet:
     def __len__(self) -> int:
         return len(self.features)
 
-    @property
-    def cohort(self) -> LabelledSet:
-        """The rows of the cohort whose outcome is known."""
-        chosen = self.in_cohort & ~np.isnan(self.label)
+    def rows(self, chosen: Flags) -> LabelledSet:
+        """The rows where ``chosen`` is true."""
         return LabelledSet(
             self.features.loc[chosen],
             self.cutoff[chosen],
@@ -129,6 +127,11 @@ class LabelledSet:
             self.window,
             self.name,
         )
+
+    @property
+    def cohort(self) -> LabelledSet:
+        """The rows of the cohort whose outcome is known."""
+        return self.rows(self.in_cohort & ~np.isnan(self.label))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kernel.artefacts import FeatureColumn, Floats
+from kernel.churn_predictor import by_group
 from kernel.types import GroupEffect, Reason
 from serving.scoring.wording import Value, Wording
 
@@ -54,10 +55,8 @@ def group_effects(
     Args:
         contributions: shape (rows, columns + 1), log-odds.
     """
-    names = list(dict.fromkeys(column.group for column in columns))
-    places = [[i for i, column in enumerate(columns) if column.group == name] for name in names]
-    # Each row's own sum, not a product of matrices, whose last digit depends on how many rows there are.
-    effects = np.column_stack([np.ascontiguousarray(contributions[:, group]).sum(axis=1) for group in places])
+    groups = by_group(contributions, columns)
+    names, effects = list(groups), np.column_stack(list(groups.values()))
     labels = [wording.group(name) for name in names]
     order = np.argsort(-np.abs(effects), axis=1, kind="stable").tolist()
     return [

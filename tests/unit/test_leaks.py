@@ -42,17 +42,6 @@ def joined(first: LabelledSet, second: LabelledSet) -> LabelledSet:
     )
 
 
-def chosen(rows: LabelledSet, which: np.ndarray) -> LabelledSet:
-    return LabelledSet(
-        rows.features.loc[which],
-        rows.cutoff[which],
-        rows.label[which],
-        rows.in_cohort[which],
-        rows.window,
-        rows.name,
-    )
-
-
 def test_a_split_in_time_passes() -> None:
     train = labelled([JUNE - timedelta(days=84), JUNE - timedelta(days=56)])
     assert check_split(train, labelled([JUNE], seed=2)) == 0
@@ -62,7 +51,7 @@ def test_a_random_split_is_refused() -> None:
     rows = labelled([JUNE - timedelta(days=14 * back) for back in range(8)])
     part = np.random.default_rng(3).random(len(rows)) < 0.8
     with pytest.raises(DataError, match="a past that it has seen") as refused:
-        check_split(chosen(rows, part), chosen(rows, ~part))
+        check_split(rows.rows(part), rows.rows(~part))
     assert "Split by time" in refused.value.fix
 
 
@@ -89,7 +78,7 @@ def test_the_fix_names_a_date_that_passes() -> None:
 
 def test_duplicates_across_the_split_are_counted() -> None:
     train, test = labelled([JUNE - timedelta(days=56)]), labelled([JUNE], seed=2)
-    copies = chosen(train, np.arange(50) < 7)
+    copies = train.rows(np.arange(50) < 7)
     copies = LabelledSet(
         copies.features.set_axis([f"copy{i}" for i in range(7)]),
         test.cutoff[:7],

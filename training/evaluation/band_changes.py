@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from kernel.churn_predictor import ChurnPredictor
+from kernel.churn_predictor import ChurnPredictor, by_group
 from kernel.part import Floats
 
 MOST_ROWS = 20_000
@@ -60,8 +60,5 @@ def summed(changes: pd.DataFrame) -> pd.DataFrame:
 def _seen(model: ChurnPredictor, population: pd.DataFrame) -> tuple[Floats, dict[str, Floats]]:
     """Percentiles, and what each group adds to the log-odds."""
     inputs = model.inputs(population)
-    parts = model.contributions(inputs)
-    groups: dict[str, Floats] = {}
-    for i, column in enumerate(model.manifest.columns):
-        groups[column.group] = groups.get(column.group, 0.0) + parts[:, i]
+    groups = by_group(model.contributions(inputs), model.manifest.columns)
     return model.percentile(model.probability(inputs)), groups

@@ -24,7 +24,7 @@ from training.models.drift import Beginning, Drift, drift
 from training.models.mixture import Recipe, fit_mixture
 
 FEWEST_OF_EACH = 20  # churners, and stayers: fewer cannot carry five folds and a calibration
-FIX_OUTCOMES = "Change [churn] active_days or horizon_days so that both happen, or bring more customers."
+_FIX_OUTCOMES = "Change [churn] active_days or horizon_days so that both happen, or bring more customers."
 _NEARLY_NEVER = 1e-6
 
 
@@ -49,18 +49,8 @@ def fit_churn(
         NotEnoughDataError: fewer than 20 customers churned, or stayed; or no feature differs between customers.
         UsageError: ``[churn.directions]`` names no number among the features.
     """
-    check_outcomes(data, FIX_OUTCOMES)
-    columns = model_columns(features, data.features)
-    if not columns:
-        raise NotEnoughDataError(
-            "Every feature is the same for all customers: nothing tells who leaves.",
-            where="churn",
-            fix="Bring more of what customers did, or look whether the tables repeat one customer.",
-        )
-    recipe = Recipe(
-        columns, settings.training.seed, settings.churn.trees, directions(settings.churn, columns, features)
-    )
-    mixture = fit_mixture(data, recipe)
+    recipe = churn_recipe(data, features, settings)
+    columns, mixture = recipe.columns, fit_mixture(data, recipe)
     seen = data.rows(mixture.chosen)
     manifest = ChurnManifest(
         project=settings.project.name,
@@ -127,14 +117,29 @@ def _moved(model: ChurnPredictor, by: Drift) -> ChurnPredictor:
     return ChurnPredictor(manifest.model_copy(update=moved), model.booster)
 
 
-def directions(churn: ChurnSettings, columns: tuple[FeatureColumn, ...], features: FeatureSet) -> tuple[int, ...]:
-    """``[churn.directions]`` for each column: 1 up, -1 down, 0 where nothing is said; empty where nothing is at all.
+def churn_recipe(data: TrainingSet, features: FeatureSet, settings: Settings) -> Recipe:
+    """What the settings ask for, once the rows are enough for it.
 
     Raises:
-        UsageError: a name that is no feature, or one of words, which rise and fall nowhere.
+        NotEnoughDataError: fewer than 20 customers churned, or stayed; or no feature differs between customers.
+        UsageError: ``[churn.directions]`` names no number among the features.
     """
+    check_outcomes(data, _FIX_OUTCOMES)
+    columns = model_columns(features, data.features)
+    if not columns:
+        raise NotEnoughDataError(
+            "Every feature is the same for all customers: nothing tells who leaves.",
+            where="churn",
+            fix="Bring more of what customers did, or look whether the tables repeat one customer.",
+        )
+    signs = _directions(settings.churn, columns, features)
+    return Recipe(columns, settings.training.seed, settings.churn.trees, signs)
+
+
+def _directions(churn: ChurnSettings, columns: tuple[FeatureColumn, ...], features: FeatureSet) -> tuple[int, ...]:
+    """``[churn.directions]`` for each column: 1 up, -1 down, 0 where nothing is said; empty where nothing is at all."""
+    numbers = [feature.name for feature in features if not feature.is_word]  # words rise and fall nowhere
     for name in churn.directions:
-        numbers = [feature.name for feature in features if not feature.is_word]
         if name not in numbers:
             raise UsageError(
                 f"'{name}' is no feature that is a number.", where="churn.directions", fix=did_you_mean(name, numbers)
