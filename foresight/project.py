@@ -228,7 +228,7 @@ class Project:
         Raises:
             NotFoundError: an unknown id.
         """
-        return self.runtime(as_of=as_of).changes(customer_id)
+        return self.runtime(as_of=as_of).with_changes(customer_id)[1]
 
     def insight(self, customer_id: str, *, as_of: Moment) -> tuple[Insight, AnswerContext]:
         """One customer's scores, reasons and actions, as the service would answer.

@@ -11,18 +11,15 @@ P(alive): Fader, Hardie & Lee (2008), note 021 at brucehardie.com. Gamma-Gamma: 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, expit, gammaln
 
-from kernel.errors import DataError, RegistryError, UsageError, did_you_mean
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from kernel.errors import DataError, UsageError
+from kernel.parameters import Parameters
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +28,7 @@ _CHUNK = 1_000_000  # cells of one block of the integrand: 8 MB per temporary ar
 
 
 @dataclass(frozen=True)
-class BgNbd:
+class BgNbd(Parameters):
     """BG/NBD: purchases are Poisson while alive, and after each purchase the customer leaves with probability p.
 
     Rates are Gamma(r, alpha) over customers, leaving probabilities Beta(a, b); ``alpha`` is in periods of
@@ -44,23 +41,6 @@ class BgNbd:
     b: float
     days_per_period: float
     _FIRST: ClassVar[int] = 0  # whether customers may leave right after their first purchase too
-
-    def __post_init__(self) -> None:
-        require_positive(self)
-
-    def to_dict(self) -> dict[str, float]:
-        """The parameters, ready for JSON; floats survive the round trip exactly."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, object]) -> Self:
-        """The inverse of ``to_dict``.
-
-        Raises:
-            RegistryError: a parameter is missing, unknown or no number.
-            UsageError: a parameter is not above 0.
-        """
-        return cls(**stored_parameters(stored, cls))
 
     def probability_alive(self, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike) -> Floats:
         """P(alive at T | x, t_x, T), in [0, 1], shape of the broadcast inputs.
@@ -241,7 +221,7 @@ def _log_expit(s: float) -> float:
 
 
 @dataclass(frozen=True)
-class GammaGamma:
+class GammaGamma(Parameters):
     """Gamma-Gamma: a customer's orders are Gamma(p, nu), nu is Gamma(q, v) over customers, whatever their frequency.
 
     ``v`` is in the currency of the orders, ``p`` and ``q`` have no unit.
@@ -250,23 +230,6 @@ class GammaGamma:
     p: float
     q: float
     v: float
-
-    def __post_init__(self) -> None:
-        require_positive(self)
-
-    def to_dict(self) -> dict[str, float]:
-        """The parameters, ready for JSON; floats survive the round trip exactly."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, object]) -> Self:
-        """The inverse of ``to_dict``.
-
-        Raises:
-            RegistryError: a parameter is missing, unknown or no number.
-            UsageError: a parameter is not above 0.
-        """
-        return cls(**stored_parameters(stored, cls))
 
     @property
     def population_mean(self) -> float:
@@ -372,33 +335,3 @@ def _reject(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise DataError(what, where=f"{where}: {int(bad.sum())} of {bad.size} rows, first at position {first}", fix=fix)
-
-
-def require_positive(model: DataclassInstance) -> None:
-    """Raise UsageError unless every parameter is a number above 0."""
-    for field in fields(model):
-        value = getattr(model, field.name)
-        if not (math.isfinite(value) and value > 0):
-            raise UsageError(
-                f"The parameter {field.name} is {value}, and has to be a number above 0.",
-                where=f"{type(model).__name__}.{field.name}",
-                fix="Fit the model again, or correct the stored parameters.",
-            )
-
-
-def stored_parameters(stored: Mapping[str, object], model: type[DataclassInstance]) -> dict[str, float]:
-    """The parameters of a model from ``to_dict``. Raises RegistryError when one is missing, unknown or no number."""
-    names = [field.name for field in fields(model)]
-    fix = "Train the model again."
-    for name in stored:
-        if name not in names:
-            what = f"'{name}' is no parameter. {did_you_mean(name, names)}"
-            raise RegistryError(what, where=f"stored {model.__name__}", fix=fix)
-    parameters: dict[str, float] = {}
-    for name in names:
-        value = stored.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            what = f"The parameter '{name}' is missing or no number."
-            raise RegistryError(what, where=f"stored {model.__name__}", fix=fix)
-        parameters[name] = float(value)
-    return parameters

@@ -6,15 +6,14 @@ note 009 at brucehardie.com. Symbols and units as in :mod:`kernel.btyd`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, gammaln
 
-from kernel.btyd import Floats, checked_histories, checked_horizon, require_positive, stored_parameters
+from kernel.btyd import Floats, checked_histories, checked_horizon
+from kernel.parameters import Parameters
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _FURTHEST = 40.0  # exp(-40) of the integrand is left out: less than its last digit
@@ -22,7 +21,7 @@ _ROWS = 16_384  # of one block: 8 MB per temporary array
 
 
 @dataclass(frozen=True)
-class ParetoNbd:
+class ParetoNbd(Parameters):
     """Pareto/NBD: purchases are Poisson while alive, and a customer leaves at any moment, at a rate of its own.
 
     Purchase rates are Gamma(r, alpha) over customers, leaving rates Gamma(s, beta); ``alpha`` and ``beta`` are in
@@ -34,23 +33,6 @@ class ParetoNbd:
     s: float
     beta: float
     days_per_period: float
-
-    def __post_init__(self) -> None:
-        require_positive(self)
-
-    def to_dict(self) -> dict[str, float]:
-        """The parameters, ready for JSON; floats survive the round trip exactly."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, object]) -> Self:
-        """The inverse of ``to_dict``.
-
-        Raises:
-            RegistryError: a parameter is missing, unknown or no number.
-            UsageError: a parameter is not above 0.
-        """
-        return cls(**stored_parameters(stored, cls))
 
     def probability_alive(self, frequency: ArrayLike, recency_days: ArrayLike, T_days: ArrayLike) -> Floats:
         """P(alive at T | x, t_x, T), in [0, 1], shape of the broadcast inputs.

@@ -77,8 +77,8 @@ class InsightSource(Protocol):
         """
         ...
 
-    def changes(self, customer_id: str) -> list[LowerBand]:
-        """What would bring a stored customer into a lower churn band, the nearest first.
+    def with_changes(self, customer_id: str) -> tuple[Insight, list[LowerBand]]:
+        """The insight of a stored customer, and what would bring it into a lower churn band, the nearest first.
 
         Raises:
             NotFoundError: an unknown id.

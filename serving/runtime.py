@@ -182,15 +182,17 @@ class Runtime:
             reasons_from=reasons_from,
         )
 
-    def changes(self, customer_id: str) -> list[LowerBand]:
-        """What would bring a stored customer into a lower churn band, the nearest first; empty where nothing would.
+    def with_changes(self, customer_id: str) -> tuple[Insight, list[LowerBand]]:
+        """The insight of a stored customer, and what would bring it into a lower churn band, the nearest first.
 
         Raises:
             NotFoundError: an unknown id.
         """
         found = self._found([customer_id])
-        scores = self.scores(found.features, found.consent, found.manifest.as_of)
-        return lower_bands(self.scorer, found.features, scores)
+        as_of = found.manifest.as_of
+        scores = self.scores(found.features, found.consent, as_of)
+        [decision] = self.decide(scores, found.features, as_of)
+        return Insight(scores.score(0), decision), lower_bands(self.scorer, found.features, scores)
 
     def decide(self, scores: Scores, features: pd.DataFrame, as_of: datetime) -> Sequence[Decision | None]:
         """A decision for each row; None without a catalogue, and for a customer of whom nothing may be decided."""

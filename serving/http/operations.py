@@ -53,17 +53,15 @@ async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
 
 async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:
     """What would bring one stored customer into a lower churn band."""
-    [insight] = deployment.source.by_ids([customer_id])
-    return changes_answer(insight, deployment.source.changes(customer_id))
+    return changes_answer(*deployment.source.with_changes(customer_id))
 
 
 async def insight_to_show(deployment: Deployment, customer_id: str) -> tuple[Insight, list[LowerBand]]:
     """The insight of one stored customer, its decision kept because a person is about to see it; and what would bring
     the customer into a lower churn band."""
-    insights = deployment.source.by_ids([customer_id])
-    found = deployment.source.changes(customer_id)
-    await _keep(deployment, insights)
-    return insights[0], found
+    insight, found = deployment.source.with_changes(customer_id)
+    await _keep(deployment, [insight])
+    return insight, found
 
 
 async def _insights(deployment: Deployment, request: ScoreRequest) -> list[Insight]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -13,7 +14,7 @@ from starlette.routing import Route
 from kernel.errors import NotFoundError
 from serving.answers import AnswerContext
 from serving.http import operations, paths
-from serving.http.deployment import Slot
+from serving.http.deployment import Deployment, Slot
 from serving.http.failures import answered
 from serving.http.openapi import openapi_document
 from serving.panel import content_security_policy, render_message, render_panel
@@ -27,8 +28,8 @@ def get_routes(slot: Slot) -> Starlette:
     """The application that BentoML mounts beside its own methods."""
     customer_id = "{customer_id:path}"
     endpoints: dict[str, Endpoint] = {
-        paths.CUSTOMER.replace("{customer_id}", customer_id): _customer(slot),
-        paths.CHANGES.replace("{customer_id}", customer_id): _changes(slot),
+        paths.CUSTOMER.replace("{customer_id}", customer_id): _of_customer(slot, operations.customer),
+        paths.CHANGES.replace("{customer_id}", customer_id): _of_customer(slot, operations.changes),
         paths.PANEL.replace("{customer_id}", customer_id): _panel(slot),
         paths.INDEX: _index(slot),
         paths.OPENAPI: _openapi(slot),
@@ -37,26 +38,15 @@ def get_routes(slot: Slot) -> Starlette:
     return Starlette(routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()])
 
 
-def _customer(slot: Slot) -> Endpoint:
-    async def customer(request: Request) -> Response:
+def _of_customer(slot: Slot, operation: Callable[[Deployment, str], Awaitable[BaseModel]]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
         try:
-            answer = await operations.customer(slot.deployment, request.path_params["customer_id"])
+            answer = await operation(slot.deployment, request.path_params["customer_id"])
         except Exception as error:
             return answered(error).response()
         return Response(answer.model_dump_json(), media_type="application/json")
 
-    return customer
-
-
-def _changes(slot: Slot) -> Endpoint:
-    async def changes(request: Request) -> Response:
-        try:
-            answer = await operations.changes(slot.deployment, request.path_params["customer_id"])
-        except Exception as error:
-            return answered(error).response()
-        return Response(answer.model_dump_json(), media_type="application/json")
-
-    return changes
+    return endpoint
 
 
 def _panel(slot: Slot) -> Endpoint:

@@ -178,9 +178,9 @@ class InsightDouble:
             )
         return [insight(known[customer_id]) for customer_id in customer_ids]
 
-    def changes(self, customer_id: str) -> list[LowerBand]:
+    def with_changes(self, customer_id: str) -> tuple[Insight, list[LowerBand]]:
         [found] = self.by_ids([customer_id])
-        return [] if found.score.churn_band is None else [LOWER]
+        return found, [] if found.score.churn_band is None else [LOWER]
 
     def by_profile(self, profile: ProfileInput) -> Insight:
         if "unmapped" in profile.customer.attributes:
