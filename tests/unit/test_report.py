@@ -41,7 +41,7 @@ from training.evaluation.statements import (
     thin_evidence,
     value_sentences,
 )
-from training.evaluation.words import listed, money, percent
+from training.evaluation.words import label, listed, money, percent
 from training.labels.rhythm import Rhythm
 
 
@@ -253,6 +253,17 @@ class TestCharts:
         assert chart.svg().get("role") == "img"
         assert chart.svg().get("aria-label") == chart.alt
         assert chart.alt.startswith("AUC: 1 Sep 2017 Model 0.500, Logistic regression 0.500, Recency rule 0.500; 1 Nov")
+
+    def test_every_baseline_has_a_line_of_its_own(self) -> None:
+        one = result()
+        more = dataclasses.replace(one, churn=one.churn | {"p_alive": one.churn["recency_rule"]})
+        (axes,) = auc_over_time_chart([more, more]).figure.axes
+        assert [line.get_label() for line in axes.lines] == [label(name) for name in more.churn]
+        drawn = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in axes.lines]
+        assert len({color for color, _, _ in drawn}) == len({marker for _, marker, _ in drawn}) == 4
+        crowded = dataclasses.replace(more, churn=more.churn | {"another": one.churn["recency_rule"]})
+        with pytest.raises(ValueError, match="zip"):
+            auc_over_time_chart([crowded, crowded])
 
     def test_rhythm(self) -> None:
         rhythm = Rhythm(NOVEMBER, np.array([7.0, 30.0, 63.0, 90.0]), np.array([0.4, 0.8, 0.92, 1.0]), 63, 1200)

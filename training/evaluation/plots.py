@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -54,6 +54,7 @@ _STYLES = (
     _Style(_FIRST, "o", (0, None), 2.2),
     _Style(_SECOND, "s", (0, (5, 2)), 1.6),
     _Style(_THIRD, "^", (0, (2, 1.5)), 1.6),
+    _Style(_INK, "D", (0, (6, 1.5, 1, 1.5)), 1.2),
 )
 _GUIDE = _Style(_SOFT, "", (0, (1, 2)), 1.2)
 _LADDERS = ((0, 1, 3, 6, 10, 15), (0, 2, 5, 10, 20, 30), (0, 5, 20, 40, 70, 100))
@@ -203,8 +204,7 @@ def auc_over_time_chart(results: Sequence[BacktestResult]) -> Chart:
     figure, axes = _axes("Back-test as of (UTC)", "AUC")
     lines = {name: [result.churn[name].get("auc", np.nan) for result in results] for name in results[0].churn}
     place = np.arange(len(results))
-    for (name, figures), style in zip(lines.items(), _STYLES, strict=False):
-        _line(axes, place, figures, style, label(name))
+    _lines(axes, place, lines)
     for x, interval in zip(place, (auc_interval(one.probability, one.churned) for one in results), strict=True):
         if interval is not None:
             axes.vlines(x, interval.low, interval.high, color=_FIRST, linewidth=1.2)
@@ -220,8 +220,7 @@ def error_over_time_chart(results: Sequence[BacktestResult]) -> Chart:
     names = [name for name in results[0].value if name != "carry_forward"]
     lines = {name: [100 * error_ratio(result, name) for result in results] for name in names}
     _line(axes, [-0.5, len(results) - 0.5], [100, 100], _GUIDE, "Carry-forward = 100 %")
-    for (name, figures), style in zip(lines.items(), _STYLES, strict=False):
-        _line(axes, np.arange(len(results)), figures, style, label(name))
+    _lines(axes, np.arange(len(results)), lines)
     axes.margins(y=0.15)
     axes.yaxis.set_major_formatter("{x:g}")
     _dates(axes, results)
@@ -272,6 +271,12 @@ def _axes(across: str, up: str) -> tuple[Figure, Axes]:
         spine.set_visible(side == "bottom")
         spine.set_color(_SOFT)
     return figure, axes
+
+
+def _lines(axes: Axes, place: ArrayLike, lines: Mapping[str, Sequence[float]]) -> None:
+    """A line for each model; a ValueError, and none left out, where there are more of them than styles."""
+    for (name, figures), style in zip(lines.items(), _STYLES[: len(lines)], strict=True):
+        _line(axes, place, figures, style, label(name))
 
 
 def _line(axes: Axes, x: ArrayLike, y: ArrayLike, style: _Style, text: str) -> None:
