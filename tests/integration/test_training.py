@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from foresight.console import training_lines
 from foresight.project import Project
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import ForesightError, NotEnoughDataError
+from kernel.settings import TreesSettings
 from kernel.types import Band
 from tests.projects import TinyProject
 from tests.shops import BEGINS, ENDS, Shop, sound_shop
 from training.comparison import Champion
 from training.evaluation.leaks import LEAK
+from training.promotion import Verdict
+from training.train import TrainedModel, TrainingOutcome
+from training.tuning import Tuned
 
 AS_OF = ENDS.to_pydatetime().replace(tzinfo=UTC)
 EARLIER = AS_OF - timedelta(days=60)
@@ -47,6 +55,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     found = opened(shop, tmp_path_factory.mktemp("shop"))
     found.train(as_of=EARLIER)
     return found
+
+
+def printed(outcome: TrainingOutcome) -> str:
+    """What ``foresight train`` says, in one line."""
+    console = Console(width=200, file=StringIO(), record=True)
+    for line in training_lines(outcome):
+        console.print(line)
+    return " ".join(console.export_text().split())
+
+
+def test_better_trees_are_printed_as_they_are_kept(project: Project) -> None:
+    version = project.registry.require("tiny-churn")
+    model = TrainedModel(version, {}, Verdict(True, "there was no champion yet"))
+    trees = TreesSettings(rounds=250, learning_rate=0.05, extra_trees=False)
+    said = printed(TrainingOutcome(AS_OF, model, model, "btyd", None, Tuned(trees, 12, 0.31, 0.32, True)))
+    kept = said[said.index("[churn.trees]") : said.index(" tiny-churn/")]
+    written = kept.replace("[churn.trees] ", "").replace(" = ", "=").replace(" ", "\n")
+    assert TreesSettings.model_validate(tomllib.loads(written)) == trees
 
 
 def no_churners(shop: Shop) -> None:
@@ -133,8 +159,11 @@ def test_constant_features_are_no_model(tmp_path: Path) -> None:
 
 def test_a_challenger_is_compared_on_the_newest_window_and_says_who_changes_band(project: Project) -> None:
     before = project.registry.require("tiny-churn")
-    outcome = project.train(as_of=AS_OF)
+    outcome = project.train(as_of=AS_OF, tune_minutes=0.001)
     churn = outcome.churn
+    assert outcome.tuned is not None
+    # No time for more than the trees that are set: these stay.
+    assert (outcome.tuned.trials, outcome.tuned.trees) == (1, project.settings.churn.trees)
     assert [gain.metric for gain in churn.verdict.gains] == ["auc", "brier"]
     assert [gain.metric for gain in outcome.value.verdict.gains] == ["mae"]
     assert "against the champion's" in churn.verdict.reason
@@ -143,6 +172,12 @@ def test_a_challenger_is_compared_on_the_newest_window_and_says_who_changes_band
     assert churn.changes is not None
     assert churn.changes.attrs["customers"] == len(project.trainer.churn_cohort(AS_OF))
     assert (churn.changes["band_before"] != churn.changes["band_now"]).all()
+    said = printed(outcome)
+    assert "1 settings of the trees were tried; none is surely better" in said
+    assert (
+        f"{churn.version} as of 2024-02-05: {'champion' if churn.verdict.promote else 'challenger only'} (AUC" in said
+    )
+    assert f"{len(churn.changes)} of {churn.changes.attrs['customers']} customers" in said
     champion = project.registry.require("tiny-churn")
     assert champion.version == (churn.version.version if churn.verdict.promote else before.version)
 
