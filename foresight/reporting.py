@@ -63,7 +63,7 @@ def published_figures(settings: Settings, results: Sequence[BacktestResult]) -> 
         result = by_date.get(one.as_of)
         if result is None:
             continue
-        ours = result.churn["model"] if one.model == "churn" else result.value["two_part"]
+        ours = result.churn["model"] if one.model == "churn" else result.value["trees"]
         if one.metric not in ours:
             raise UsageError(
                 f"'{one.metric}' is no figure of the {one.model} back-test.",

@@ -18,6 +18,7 @@ from kernel.behaviours import Behaviour
 from kernel.errors import RegistryError
 from kernel.linear_part import LinearPart
 from kernel.part import Floats, Part
+from kernel.purchases import PurchaseParameters
 from kernel.trained_range import TrainedRange
 
 MANIFEST = "manifest.json"
@@ -100,22 +101,48 @@ class Manifest(Part):
     percentile_grid: tuple[float, ...]
 
 
-class BgNbdParameters(Part):
-    """BG/NBD, per period of ``days_per_period`` days."""
+class OrderValues(Part):
+    """Gamma-Gamma, in the project's currency, of values as they would be at the usual frequency.
 
-    r: float
-    alpha: float
-    a: float
-    b: float
-    days_per_period: float
-
-
-class GammaGammaParameters(Part):
-    """Gamma-Gamma, in the project's currency."""
+    Attributes:
+        slope: a customer's values rise with (1 + frequency) ** slope; 0 where frequency says nothing of them.
+        usual: 1 + frequency at which that makes no difference.
+    """
 
     p: float
     q: float
     v: float
+    slope: float = 0.0
+    usual: float = 1.0
+
+
+class HorizonValue(Part):
+    """Expected spend over another horizon than the one that was learnt.
+
+    Attributes:
+        months, days: its length.
+        level: what came over what the curve of purchases foretold, beside the learnt horizon.
+        intervals: of one customer's spend, as multiples of the expectation.
+        is_shown: whether outcomes of this length were there to look at; else all is carried on from the longest.
+    """
+
+    months: int
+    days: int
+    level: float
+    intervals: Similar
+    is_shown: bool
+
+
+class SumSpread(Part):
+    """How far the actual total of a segment lies from the expected one: the variance of one customer's spend is
+    ``scale`` x expectation ** ``power``, and the level of all may be off by ``level`` (a standard deviation, as a
+    share)."""
+
+    method: str
+    confidence: float
+    scale: float
+    power: float
+    level: float
 
 
 class Unseen(Part):
@@ -154,18 +181,26 @@ class ChurnManifest(Manifest):
     unseen: Unseen | None = None
 
 
+SpendModel = Literal["trees", "two_part", "btyd"]
+
+
 class ValueManifest(Manifest):
-    """Lifetime value. ``spend_model`` is the winner of the back-test; the BTYD part is always there, since it gives
-    P(alive) and expected purchases."""
+    """Lifetime value. ``spend_model`` is the winner of the back-test; the models of purchases and of order values are
+    always there: they give P(alive), expected purchases, and the course over other horizons."""
 
     kind: Literal["value"] = "value"  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen: read only)
-    spend_model: Literal["btyd", "two_part"]
+    spend_model: SpendModel
     intervals: Similar
-    bg_nbd: BgNbdParameters
-    gamma_gamma: GammaGammaParameters
+    newcomers: Similar | None = None  # intervals of customers of at most NEWCOMER_DAYS; None where too few are known
+    purchases: PurchaseParameters
+    order_values: OrderValues
     net_share: float  # net spend / gross spend of the past: what returns leave
-    pace_weights: dict[str, float]  # weights of the paces that make the expected spend at the current pace
-    scale: float  # the total of the back-test over the total predicted
+    pace_weights: dict[str, float]  # of the paces that make the expected spend if nothing changes
+    scale: float  # of the model's own total
+    sums: SumSpread
+    horizons: tuple[HorizonValue, ...] = ()
+    discount_rate: float  # a year
+    margin: float | None = None  # the share of net spend that is profit
     prior_spend: float
     prior_low: float
     prior_high: float

@@ -66,11 +66,24 @@ class BgNbd(Parameters):
             DataError: the histories contradict themselves, see ``checked_histories``.
             UsageError: ``horizon_days`` is negative or not finite.
         """
-        horizon = self._periods(horizon_days)
         x, recency, age = checked_histories(frequency, recency_days, T_days)
-        t_x, T = recency / self.days_per_period, age / self.days_per_period
-        if_alive = self._purchases_if_alive(horizon, x.ravel(), T.ravel()).reshape(x.shape)
-        return if_alive * self._probability_alive(x, t_x, T)
+        alive = self._probability_alive(x, recency / self.days_per_period, age / self.days_per_period)
+        return alive * self.purchases_if_alive(horizon_days, x, age)
+
+    def purchases_if_alive(self, horizon_days: float, frequency: Floats, T_days: Floats) -> Floats:
+        """The same, given that the customer is alive at T; shape of the inputs, which are checked histories.
+
+        Raises:
+            UsageError: ``horizon_days`` is negative or not finite.
+        """
+        horizon = self._periods(horizon_days)
+        periods = (T_days / self.days_per_period).ravel()
+        return self._purchases_if_alive(horizon, frequency.ravel(), periods).reshape(frequency.shape)
+
+    def median_wait_days(self, frequency: Floats, T_days: Floats) -> Floats:
+        """Days until the next purchase, that half of such customers take at most who are alive and stay so, shape of
+        the inputs: the rate is Gamma(r + x, alpha + T)."""
+        return median_wait(self.r, self.alpha * self.days_per_period, frequency, T_days)
 
     def population(self, horizon_days: float) -> float:
         """E[X(t)]: purchase days of a new customer after the first one, equation 9 of the paper.
@@ -276,6 +289,11 @@ class GammaGamma(Parameters):
             - (px + self.q) * np.log(x * m + self.v)
             - betaln(px, self.q)
         )
+
+
+def median_wait(r: float, alpha_days: float, frequency: Floats, T_days: Floats) -> Floats:
+    """Median of the time to the next of Poisson purchases whose rate is Gamma(r + x, alpha + T), in days."""
+    return (alpha_days + T_days) * np.expm1(math.log(2.0) / (r + frequency))
 
 
 def checked_horizon(horizon_days: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, gammaln
 
-from kernel.btyd import Floats, checked_histories, checked_horizon
+from kernel.btyd import Floats, checked_histories, checked_horizon, median_wait
 from kernel.parameters import Parameters
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -51,10 +51,23 @@ class ParetoNbd(Parameters):
             DataError: the histories contradict themselves, see ``checked_histories``.
             UsageError: ``horizon_days`` is negative or not finite.
         """
-        horizon = checked_horizon(horizon_days) / self.days_per_period
-        x, t_x, T = self._histories(frequency, recency_days, T_days)
-        rate = (self.r + x) / (self.alpha + T)
-        return expit(-self._log_odds_gone(x, t_x, T)) * rate * self._time_alive(horizon, T)
+        x, recency, age = checked_histories(frequency, recency_days, T_days)
+        alive = expit(-self._log_odds_gone(x, recency / self.days_per_period, age / self.days_per_period))
+        return alive * self.purchases_if_alive(horizon_days, x, age)
+
+    def purchases_if_alive(self, horizon_days: float, frequency: Floats, T_days: Floats) -> Floats:
+        """The same, given that the customer is alive at T; shape of the inputs, which are checked histories.
+
+        Raises:
+            UsageError: ``horizon_days`` is negative or not finite.
+        """
+        horizon, T = checked_horizon(horizon_days) / self.days_per_period, T_days / self.days_per_period
+        return (self.r + frequency) / (self.alpha + T) * self._time_alive(horizon, T)
+
+    def median_wait_days(self, frequency: Floats, T_days: Floats) -> Floats:
+        """Days until the next purchase, that half of such customers take at most who are alive and stay so, shape of
+        the inputs: the rate is Gamma(r + x, alpha + T)."""
+        return median_wait(self.r, self.alpha * self.days_per_period, frequency, T_days)
 
     def population(self, horizon_days: float) -> float:
         """E[X(t)]: purchase days of a new customer after the first one.

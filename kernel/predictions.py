@@ -44,16 +44,14 @@ def predictions(predictor: Predictor, features: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Churn: ``churn_probability``, ``churn_probability_low``, ``churn_probability_high`` in [0, 1],
-        ``churn_percentile`` in [0, 100]. Value: ``lifetime_value``, ``lifetime_value_low``, ``lifetime_value_high``
-        (expected net spend over the horizon and where the actual one lies, in the project's currency),
-        ``probability_alive`` in [0, 1], ``expected_purchases`` (purchase days over the horizon; both NaN without a
-        purchase), ``value_percentile`` in [0, 100]. All float64.
+        ``churn_percentile`` in [0, 100]. Value: what ``ValueNumbers.columns`` lists. All float64.
 
     Raises:
         RegistryError: a feature that the model needs is missing.
     """
-    columns = _churn(predictor, features) if isinstance(predictor, ChurnPredictor) else _value(predictor, features)
-    return pd.DataFrame(columns, index=features.index)
+    if isinstance(predictor, ValuePredictor):
+        return pd.DataFrame(predictor.numbers(features).columns(), index=features.index)
+    return pd.DataFrame(_churn(predictor, features), index=features.index)
 
 
 def _churn(predictor: ChurnPredictor, features: pd.DataFrame) -> dict[str, Floats]:
@@ -64,17 +62,4 @@ def _churn(predictor: ChurnPredictor, features: pd.DataFrame) -> dict[str, Float
         "churn_probability_low": low,
         "churn_probability_high": high,
         "churn_percentile": predictor.percentile(probability),
-    }
-
-
-def _value(predictor: ValuePredictor, features: pd.DataFrame) -> dict[str, Floats]:
-    expected_spend = predictor.expected_spend(features)
-    low, high = predictor.interval(expected_spend)
-    return {
-        "lifetime_value": expected_spend,
-        "lifetime_value_low": low,
-        "lifetime_value_high": high,
-        "probability_alive": predictor.probability_alive(features),
-        "expected_purchases": predictor.expected_purchases(features),
-        "value_percentile": predictor.percentile(expected_spend),
     }

@@ -211,11 +211,23 @@ class ChurnSettings(Section):
 
 
 class ValueSettings(Section):
-    """Lifetime value = expected net spend in the ``horizon_days`` from ``as_of``; ``high_value_share`` of the active
-    customers with the highest value are of high value."""
+    """Lifetime value = expected net spend in the ``horizon_days`` from ``as_of``.
+
+    ``high_value``: of high value are the ``high_value_share`` of customers with the highest value ("top"), or the
+    fewest who together hold that share of all expected spend ("share_of_spend", the 80/20 rule with .8).
+    ``discount_rate``: what money in a year is worth less than today. ``margin``: the share of net spend that is profit.
+    """
 
     horizon_days: Days = 90
+    high_value: Literal["top", "share_of_spend"] = "top"
     high_value_share: float = Field(default=0.2, gt=0, lt=1)
+    discount_rate: float = Field(default=0.1, ge=0, le=1)
+    margin: float | None = Field(default=None, gt=0, le=1)
+
+    @property
+    def top_share(self) -> float:
+        """The share of customers whom a report calls those of high value."""
+        return self.high_value_share if self.high_value == "top" else 0.2
 
 
 class TrainingSettings(Section):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+
+FURTHEST_ORDER_DAYS = 3650
 
 
 class Status(StrEnum):
@@ -84,7 +86,8 @@ class LowerBand:
 class Score:
     """What is predicted for one customer at one moment of knowledge. Probabilities in [0, 1], money in the project's
     currency, percentiles in [0, 100]; a number that may not be given is None. ``churn_score`` is the probability as
-    a whole number from 0 to 100."""
+    a whole number from 0 to 100, ``value_3m`` the expected spend over three months, and so on; every column is
+    explained in docs/reference/scores.md."""
 
     customer_id: str
     as_of: datetime
@@ -108,3 +111,32 @@ class Score:
     is_high_value: bool | None
     churn_model: str
     value_model: str
+    value_1m: float | None = None
+    value_1m_low: float | None = None
+    value_1m_high: float | None = None
+    value_3m: float | None = None
+    value_3m_low: float | None = None
+    value_3m_high: float | None = None
+    value_6m: float | None = None
+    value_6m_low: float | None = None
+    value_6m_high: float | None = None
+    value_12m: float | None = None
+    value_12m_low: float | None = None
+    value_12m_high: float | None = None
+    value_24m: float | None = None
+    value_24m_low: float | None = None
+    value_24m_high: float | None = None
+    value_discounted: float | None = None
+    value_margin: float | None = None
+    value_at_risk: float | None = None
+    historic_value: float | None = None
+    expected_order_value: float | None = None
+    next_order_days: float | None = None
+    days_overdue: float | None = None
+
+    @property
+    def next_order_date(self) -> date | None:
+        """When the next order is expected, in UTC; None beyond ``FURTHEST_ORDER_DAYS``, which is as good as never."""
+        if self.next_order_days is None or self.next_order_days > FURTHEST_ORDER_DAYS:
+            return None
+        return (self.as_of + timedelta(days=self.next_order_days)).date()

@@ -1,76 +1,182 @@
-"""Expected spend, P(alive) and expected purchases, from a stored model."""
+"""Expected spend over every horizon, P(alive), expected purchases and the next order, from a stored model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from kernel.artefacts import Floats, ValueManifest, model_matrix, percentiles, read_manifest, write_manifest
-from kernel.btyd import BgNbd, GammaGamma
+from kernel.artefacts import (
+    Floats,
+    Similar,
+    ValueManifest,
+    model_matrix,
+    percentiles,
+    read_manifest,
+    write_manifest,
+)
+from kernel.btyd import GammaGamma
+from kernel.errors import RegistryError
+from kernel.purchases import PurchaseModel, outlook
+from kernel.segment import SegmentValue, segment_value
 
-BUY, SPEND = "buy.txt", "spend.txt"
+BOOSTERS = ("trees", "buy", "spend")
+"""Files ``NAME.txt``: the trees of all spend, or the two parts."""
+HORIZON_MONTHS = (1, 3, 6, 12, 24)
+NEWCOMER_DAYS = 14
+"""So long after the first purchase next to nothing is known of a customer."""
+_DAYS_PER_YEAR = 365.25
+_LEAST = 0.01  # of an expectation: the logarithm of a pace is an offset of the trees
+_FEW = 1000  # rows up to which threads cost more than they bring
 
 
-def current_pace(frame: pd.DataFrame) -> dict[str, Floats]:
-    """Spend a day at several memories, each shape (rows,), never below 0: what comes if nothing changes."""
+@dataclass(frozen=True)
+class HorizonSpend:
+    """Expected net spend over a horizon of so many months and where one customer's lies, each shape (rows,)."""
 
-    def column(name: str) -> Floats:
-        return frame[name].to_numpy(dtype="float64", na_value=np.nan)
-
-    tenure = np.nan_to_num(column("T_days"))
-    paces = {
-        "spend_30d": column("spend_30d") / 30,
-        "spend_90d": column("spend_90d") / 90,
-        # A week more than the tenure: a customer of yesterday has no daily rate yet.
-        "spend_365d": column("spend_365d") / np.minimum(tenure + 7, 365),
-        "net_spend": column("net_spend") / (tenure + 14),
-    }
-    return {name: np.maximum(pace, 0) for name, pace in paces.items()}
+    months: int
+    expected: Floats
+    low: Floats
+    high: Floats
 
 
-def spend_at_pace(frame: pd.DataFrame, weights: dict[str, float], horizon_days: int) -> Floats:
-    """Expected spend over the horizon if the weighted pace goes on, shape (rows,), at least 1 % of a currency unit."""
-    paces = current_pace(frame) | {"constant": np.full(len(frame), 1 / horizon_days)}
-    total = sum((weights[name] * paces[name] for name in weights), np.zeros(len(frame)))
-    return np.maximum(horizon_days * total, 0.01)
+@dataclass(frozen=True)
+class ValueNumbers:
+    """Everything predicted for customers, each array of shape (rows,); money in the project's currency.
+
+    Attributes:
+        expected_spend: over the learnt horizon; ``low`` and ``high``: where one customer's lies.
+        horizons: the same over other horizons.
+        discounted: expected spend over the longest of them, at today's worth.
+        probability_alive, expected_purchases: NaN without a purchase.
+        expected_order_value: on a purchase day to come, net of the usual returns.
+        next_order_days: until the next purchase, if the customer still buys: half of such customers come by then.
+        days_overdue: by how much the days since the last purchase exceed what half of such customers took; 0 at least.
+        margin: the share of ``expected_spend`` that is profit; NaN where no margin is set.
+        percentile: rank of ``expected_spend``, 0-100.
+    """
+
+    expected_spend: Floats
+    low: Floats
+    high: Floats
+    horizons: tuple[HorizonSpend, ...]
+    discounted: Floats
+    probability_alive: Floats
+    expected_purchases: Floats
+    expected_order_value: Floats
+    next_order_days: Floats
+    days_overdue: Floats
+    margin: Floats
+    percentile: Floats
+
+    def columns(self) -> dict[str, Floats]:
+        """The same under the names of the scores file (docs/reference/scores.md)."""
+        by_horizon: dict[str, Floats] = {}
+        for one in self.horizons:
+            name = f"value_{one.months}m"
+            by_horizon |= {name: one.expected, f"{name}_low": one.low, f"{name}_high": one.high}
+        return {
+            "lifetime_value": self.expected_spend,
+            "lifetime_value_low": self.low,
+            "lifetime_value_high": self.high,
+            "value_percentile": self.percentile,
+            **by_horizon,
+            "value_discounted": self.discounted,
+            "value_margin": self.margin,
+            "probability_alive": self.probability_alive,
+            "expected_purchases": self.expected_purchases,
+            "expected_order_value": self.expected_order_value,
+            "next_order_days": self.next_order_days,
+            "days_overdue": self.days_overdue,
+        }
+
+
+@dataclass(frozen=True)
+class History:
+    """The histories of the customers with a purchase, by the models of buying behaviour.
+
+    Attributes:
+        known: who has one, shape (rows,), bool.
+        alive, wait_days, usual_wait_days: see ``kernel.purchases.Outlook``; the last as of the last purchase.
+        purchases: expected purchase days, shape (rows, horizons).
+        order_value: expected on a purchase day, net of the usual returns.
+    """
+
+    known: np.ndarray
+    alive: Floats
+    purchases: Floats
+    wait_days: Floats
+    usual_wait_days: Floats
+    order_value: Floats
 
 
 @dataclass(frozen=True)
 class ValuePredictor:
-    """Two-part LightGBM (P(buys) x E(spend | buys), the latter an offset from the current pace) or BG/NBD with
-    Gamma-Gamma, whichever won the back-test."""
+    """Boosted trees over what BTYD and the current pace of spend foretell, or BTYD alone, whichever the back-test
+    chose. ``boosters`` holds those that the choice needs, by name."""
 
     manifest: ValueManifest
-    buy: lgb.Booster | None
-    spend: lgb.Booster | None
+    boosters: dict[str, lgb.Booster]
 
     @classmethod
     def load(cls, folder: Path) -> ValuePredictor:
         """Read a model's folder. Raises RegistryError when it is none."""
         manifest = read_manifest(folder, ValueManifest)
-        boosters = [lgb.Booster(model_file=str(folder / n)) if (folder / n).exists() else None for n in (BUY, SPEND)]
-        return cls(manifest, *boosters)
+        files = {name: folder / f"{name}.txt" for name in needed_boosters(manifest.spend_model)}
+        for name, file in files.items():
+            if not file.exists():
+                raise RegistryError(
+                    f"The model's file '{name}.txt' is missing.", where=str(folder), fix="Train the model again."
+                )
+        return cls(manifest, {name: lgb.Booster(model_file=str(file)) for name, file in files.items()})
 
     def save(self, folder: Path) -> None:
         """Write the model's native files."""
-        for name, booster in ((BUY, self.buy), (SPEND, self.spend)):
-            if booster is not None:
-                booster.save_model(str(folder / name))
+        for name, booster in self.boosters.items():
+            booster.save_model(str(folder / f"{name}.txt"))
         write_manifest(folder, self.manifest)
 
     def expected_spend(self, frame: pd.DataFrame) -> Floats:
-        """Expected net spend over the horizon, shape (rows,), in the project's currency."""
-        by_model = self.spend_two_part if self.manifest.spend_model == "two_part" else self.spend_btyd
-        return self.manifest.scale * by_model(frame)
+        """Expected net spend over the learnt horizon, shape (rows,), in the project's currency."""
+        return self._spend(frame, self.history(frame, [self.manifest.horizon_days]))
 
-    def interval(self, expected_spend: Floats) -> tuple[Floats, Floats]:
+    def numbers(self, frame: pd.DataFrame) -> ValueNumbers:
+        """Everything predicted for each row."""
+        manifest = self.manifest
+        history = self.history(frame, [manifest.horizon_days, *(one.days for one in manifest.horizons)])
+        expected = self._spend(frame, history)
+        low, high = self.interval(expected, frame)
+        horizons = tuple(self._horizons(expected, history))
+        since = _column(frame, "days_since_last_purchase")
+        return ValueNumbers(
+            expected_spend=expected,
+            low=low,
+            high=high,
+            horizons=horizons,
+            discounted=self._discounted(horizons),
+            probability_alive=history.alive,
+            expected_purchases=history.purchases[:, 0],
+            expected_order_value=history.order_value,
+            next_order_days=history.wait_days,
+            days_overdue=np.maximum(since - history.usual_wait_days, 0.0),
+            margin=expected * (np.nan if manifest.margin is None else manifest.margin),
+            percentile=self.percentile(expected),
+        )
+
+    def interval(self, expected_spend: Floats, frame: pd.DataFrame) -> tuple[Floats, Floats]:
         """Where the actual spend of a customer with such an expectation lies; the bounds always enclose it."""
-        low, high = self.manifest.intervals.bounds(expected_spend)
-        return np.minimum(low, 1) * expected_spend, np.maximum(high, 1) * expected_spend
+        low, high = _bounds(self.manifest.intervals, expected_spend)
+        new = _column(frame, "T_days") <= NEWCOMER_DAYS
+        if self.manifest.newcomers is not None and new.any():
+            of_new = _bounds(self.manifest.newcomers, expected_spend)
+            low = np.where(new, np.minimum(low, of_new[0]), low)
+            high = np.where(new, np.maximum(high, of_new[1]), high)
+        return low, high
 
     def percentile(self, expected_spend: Floats) -> Floats:
         """Rank of an expected spend within the population scored at training, 0-100."""
@@ -80,58 +186,128 @@ class ValuePredictor:
         """Whether the customer is among those of highest value, shape (rows,), bool."""
         return expected_spend >= self.manifest.high_value_from
 
-    def probability_alive(self, frame: pd.DataFrame) -> Floats:
-        """BG/NBD probability that the customer still buys, shape (rows,); NaN without a purchase."""
-        known, history = _history(frame)
-        return _where_known(known, lambda: self._bg_nbd.probability_alive(*history))
+    def total(self, expected_spend: Floats) -> SegmentValue:
+        """Expected total of a segment, and where the actual one lies: less wide than the sum of the bounds of each."""
+        return segment_value(expected_spend, self.manifest.sums)
 
-    def expected_purchases(self, frame: pd.DataFrame) -> Floats:
-        """BG/NBD expected purchase days over the horizon, shape (rows,); NaN without a purchase."""
-        known, history = _history(frame)
-        horizon = self.manifest.horizon_days
-        return _where_known(known, lambda: self._bg_nbd.expected_purchases(horizon, *history))
+    def probability_alive(self, frame: pd.DataFrame) -> Floats:
+        """Probability that the customer still buys, shape (rows,); NaN without a purchase."""
+        return self.history(frame, [0.0]).alive
 
     def prior_purchases(self) -> float:
         """Expected purchase days over the horizon of a customer of whom nothing is known but the first purchase."""
-        return float(self._bg_nbd.population(self.manifest.horizon_days))
+        return self._purchases.population(self.manifest.horizon_days)
 
     def spend_btyd(self, frame: pd.DataFrame) -> Floats:
         """Expected purchases x expected order value, net of the usual returns; 0 without a purchase."""
-        monetary = frame["monetary_value"].to_numpy(dtype="float64", na_value=np.nan)
-        frequency = frame["frequency"].to_numpy(dtype="float64", na_value=np.nan)
+        return _by_btyd(self.history(frame, [self.manifest.horizon_days]))
+
+    def history(self, frame: pd.DataFrame, horizons_days: Sequence[float]) -> History:
+        """What the models of buying behaviour say of each row; NaN without a purchase."""
+        x, t_x, T = (_column(frame, name) for name in ("frequency", "recency_days", "T_days"))
+        known = np.isfinite(t_x) & np.isfinite(T)
+        alive, wait, usual = (np.full(len(frame), np.nan) for _ in range(3))
+        purchases = np.full((len(frame), len(horizons_days)), np.nan)
+        if known.any():
+            model = self._purchases
+            found = outlook(model, horizons_days, x[known], t_x[known], T[known])
+            alive[known], purchases[known], wait[known] = found.alive, found.purchases, found.wait_days
+            usual[known] = model.median_wait_days(x[known], t_x[known])
+        return History(known, alive, purchases, wait, usual, self._order_value(frame, x))
+
+    def _order_value(self, frame: pd.DataFrame, frequency: Floats) -> Floats:
+        values, monetary = self.manifest.order_values, _column(frame, "monetary_value")
         usable = (frequency > 0) & (monetary > 0)
-        order = self._gamma_gamma.expected_order_value(
-            np.where(usable, frequency, 0.0), np.where(usable, monetary, 0.0)
-        )
-        return np.nan_to_num(self.expected_purchases(frame)) * order * self.manifest.net_share
+        x = np.where(usable, frequency, 0.0)
+        factor = order_value_factor(np.nan_to_num(frequency), values.slope, values.usual)
+        usual = np.where(usable, monetary / factor, 0.0)
+        expected = GammaGamma(values.p, values.q, values.v).expected_order_value(x, usual)
+        return self.manifest.net_share * factor * expected
 
-    def spend_two_part(self, frame: pd.DataFrame) -> Floats:
-        """P(buys) x E(spend | buys), before the total's calibration."""
-        assert self.buy is not None and self.spend is not None
+    def _spend(self, frame: pd.DataFrame, history: History) -> Floats:
+        btyd, chosen = _by_btyd(history), self.manifest.spend_model
+        if chosen == "btyd":
+            return self.manifest.scale * btyd
         matrix = model_matrix(frame, self.manifest.columns)
-        threads = 1 if len(frame) < 1000 else 0
-        buys = np.asarray(self.buy.predict(matrix, num_threads=threads))
-        change = np.asarray(self.spend.predict(matrix, raw_score=True, num_threads=threads))
-        pace = spend_at_pace(frame, self.manifest.pace_weights, self.manifest.horizon_days)
-        return buys * pace * np.exp(change)
+        pace = spend_at_pace(frame, btyd, self.manifest.pace_weights, self.manifest.horizon_days)
+        threads = 1 if len(frame) < _FEW else 0
+        change = self.boosters["trees" if chosen == "trees" else "spend"]
+        expected = pace * np.exp(np.asarray(change.predict(matrix, raw_score=True, num_threads=threads)))
+        if chosen == "two_part":
+            expected *= np.asarray(self.boosters["buy"].predict(matrix, num_threads=threads))
+        return self.manifest.scale * expected
 
-    @property
-    def _bg_nbd(self) -> BgNbd:
-        return BgNbd(**self.manifest.bg_nbd.model_dump())
+    def _horizons(self, expected: Floats, history: History) -> list[HorizonSpend]:
+        """The learnt horizon's spend, carried along each customer's own curve of purchases."""
+        learnt, found = history.purchases[:, 0], list[HorizonSpend]()
+        before = np.zeros(len(expected))
+        for place, one in enumerate(self.manifest.horizons, start=1):
+            straight = one.days / self.manifest.horizon_days
+            with np.errstate(invalid="ignore", divide="ignore"):
+                course = history.purchases[:, place] / learnt
+            spend = expected * np.where(np.isfinite(course), course, straight) * one.level
+            before = spend = np.maximum(spend, before)  # more time never brings less
+            found.append(HorizonSpend(one.months, spend, *_bounds(one.intervals, spend)))
+        return found
 
-    @property
-    def _gamma_gamma(self) -> GammaGamma:
-        return GammaGamma(**self.manifest.gamma_gamma.model_dump())
+    def _discounted(self, horizons: Sequence[HorizonSpend]) -> Floats:
+        total, before, day = np.zeros(0), np.zeros(0), 0.0
+        for one, spend in zip(self.manifest.horizons, horizons, strict=True):
+            total, before = (total, before) if len(total) else (np.zeros(len(spend.expected)),) * 2
+            middle = (day + one.days) / 2 / _DAYS_PER_YEAR
+            total = total + (spend.expected - before) / (1 + self.manifest.discount_rate) ** middle
+            before, day = spend.expected, float(one.days)
+        return total
+
+    @cached_property
+    def _purchases(self) -> PurchaseModel:
+        return self.manifest.purchases.model()
 
 
-def _history(frame: pd.DataFrame) -> tuple[np.ndarray, tuple[Floats, Floats, Floats]]:
-    x, t_x, T = (frame[n].to_numpy(dtype="float64", na_value=np.nan) for n in ("frequency", "recency_days", "T_days"))
-    known = np.isfinite(t_x) & np.isfinite(T)
-    return known, (x[known], t_x[known], T[known])
+def needed_boosters(spend_model: str) -> tuple[str, ...]:
+    """The boosters of a spend model."""
+    return {"trees": ("trees",), "two_part": ("buy", "spend"), "btyd": ()}[spend_model]
 
 
-def _where_known(known: np.ndarray, compute):  # type: ignore[no-untyped-def]
-    values = np.full(len(known), np.nan)
-    if known.any():
-        values[known] = compute()
-    return values
+def order_value_factor(frequency: Floats, slope: float, usual: float) -> Floats:
+    """By how much the values of customers of such a frequency lie above the usual one's, shape (rows,)."""
+    return ((1.0 + frequency) / usual) ** slope
+
+
+def current_pace(frame: pd.DataFrame) -> dict[str, Floats]:
+    """Spend a day at several memories, each shape (rows,), never below 0: what comes if nothing changes."""
+    tenure = np.nan_to_num(_column(frame, "T_days"))
+    paces = {
+        "spend_30d": _column(frame, "spend_30d") / 30,
+        "spend_90d": _column(frame, "spend_90d") / 90,
+        # A week more than the tenure: a customer of yesterday has no daily rate yet.
+        "spend_365d": _column(frame, "spend_365d") / np.minimum(tenure + 7, 365),
+        "net_spend": _column(frame, "net_spend") / (tenure + 14),
+    }
+    return {name: np.maximum(pace, 0) for name, pace in paces.items()}
+
+
+def all_paces(frame: pd.DataFrame, btyd: Floats, horizon_days: int) -> dict[str, Floats]:
+    """Spend over the horizon by each pace, by BTYD, and one currency unit, each shape (rows,)."""
+    paces = {name: horizon_days * pace for name, pace in current_pace(frame).items()}
+    return paces | {"btyd": btyd, "constant": np.ones(len(frame))}
+
+
+def spend_at_pace(frame: pd.DataFrame, btyd: Floats, weights: dict[str, float], horizon_days: int) -> Floats:
+    """Expected spend over the horizon if nothing changes, shape (rows,), at least 1 % of a currency unit."""
+    paces = all_paces(frame, btyd, horizon_days)
+    total = sum((weights[name] * paces[name] for name in weights), np.zeros(len(frame)))
+    return np.maximum(total, _LEAST)
+
+
+def _by_btyd(history: History) -> Floats:
+    return np.nan_to_num(history.purchases[:, 0]) * history.order_value
+
+
+def _bounds(intervals: Similar, expected: Floats) -> tuple[Floats, Floats]:
+    low, high = intervals.bounds(expected)
+    return np.minimum(low, 1) * expected, np.maximum(high, 1) * expected
+
+
+def _column(frame: pd.DataFrame, name: str) -> Floats:
+    return frame[name].to_numpy(dtype="float64", na_value=np.nan)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from serving.decisioning.decision import Decision
 
 
+_MADE_HERE = {"churn_reasons", "churn_groups"}
+_SAME_NAME = [name for name in CustomerScore.model_fields if hasattr(Score, name) and name not in _MADE_HERE]
+"""What an answer says as the score does."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerContext:
     """What every answer of one project shares.
@@ -34,6 +39,7 @@ class AnswerContext:
         horizon_days: days that the lifetime value covers.
         churn_horizon_days: days ahead in which a churner does not purchase.
         churn_bands: the percentiles at which the medium and the high churn band begin.
+        value_shown_months: the longest of the value's horizons that outcomes could be compared with.
         versions: the models and the policy that answer.
     """
 
@@ -42,6 +48,7 @@ class AnswerContext:
     horizon_days: int
     churn_horizon_days: int
     churn_bands: tuple[float, float]
+    value_shown_months: int
     versions: ModelVersions
 
     @classmethod
@@ -53,6 +60,7 @@ class AnswerContext:
             source.horizon_days,
             source.churn_horizon_days,
             source.churn_bands,
+            source.value_shown_months,
             source.versions(),
         )
 
@@ -60,37 +68,20 @@ class AnswerContext:
 def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
     """The batch file's columns for one customer, with intervals, horizons and currency."""
     score = insight.score
+    same = {name: getattr(score, name) for name in _SAME_NAME}
     return CustomerScore(
-        customer_id=score.customer_id,
-        as_of=score.as_of,
-        scored_at=score.scored_at,
-        churn_probability=score.churn_probability,
-        churn_score=score.churn_score,
-        churn_probability_low=score.churn_probability_low,
-        churn_probability_high=score.churn_probability_high,
+        **same,
         churn_horizon_days=context.churn_horizon_days,
-        churn_percentile=score.churn_percentile,
-        churn_band=score.churn_band,
         churn_medium_from=context.churn_bands[0],
         churn_high_from=context.churn_bands[1],
         churn_reasons=_reasons(score),
         churn_groups=tuple(
             GroupAnswer(group=one.group, label=one.label, effect=one.effect) for one in score.churn_groups
         ),
-        churn_base=score.churn_base,
-        probability_alive=score.probability_alive,
-        expected_purchases=score.expected_purchases,
-        lifetime_value=score.lifetime_value,
-        lifetime_value_low=score.lifetime_value_low,
-        lifetime_value_high=score.lifetime_value_high,
         value_horizon_days=context.horizon_days,
+        value_shown_months=context.value_shown_months,
         currency=context.currency,
-        value_percentile=score.value_percentile,
-        is_high_value=score.is_high_value,
         recommended_actions=_recommended(insight.decision),
-        status=score.status,
-        churn_model=score.churn_model,
-        value_model=score.value_model,
         policy=_policy(insight, context),
     )
 

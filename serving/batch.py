@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kernel.errors import UsageError
+from kernel.types import FURTHEST_ORDER_DAYS
 from serving.answers import AnswerContext, recommended_actions
 from serving.decisioning.decision import Decision
 from serving.runtime import Runtime
@@ -83,6 +85,29 @@ SCHEMA = pa.schema(
         "churn_score": pa.int64(),
         "churn_medium_from": pa.float64(),
         "churn_high_from": pa.float64(),
+        "value_1m": pa.float64(),
+        "value_1m_low": pa.float64(),
+        "value_1m_high": pa.float64(),
+        "value_3m": pa.float64(),
+        "value_3m_low": pa.float64(),
+        "value_3m_high": pa.float64(),
+        "value_6m": pa.float64(),
+        "value_6m_low": pa.float64(),
+        "value_6m_high": pa.float64(),
+        "value_12m": pa.float64(),
+        "value_12m_low": pa.float64(),
+        "value_12m_high": pa.float64(),
+        "value_24m": pa.float64(),
+        "value_24m_low": pa.float64(),
+        "value_24m_high": pa.float64(),
+        "value_shown_months": pa.int64(),
+        "value_discounted": pa.float64(),
+        "value_margin": pa.float64(),
+        "value_at_risk": pa.float64(),
+        "historic_value": pa.float64(),
+        "expected_order_value": pa.float64(),
+        "next_order_date": pa.date32(),
+        "days_overdue": pa.float64(),
     }  # type: ignore[arg-type]
 )
 """The file's columns; later versions add some and rename none (docs/reference/scores.md)."""
@@ -145,9 +170,20 @@ def to_table(scores: Scores, decisions: Sequence[Decision | None], context: Answ
         "currency": [context.currency] * rows,
         "churn_medium_from": [context.churn_bands[0]] * rows,
         "churn_high_from": [context.churn_bands[1]] * rows,
+        "value_shown_months": [context.value_shown_months] * rows,
+        "next_order_date": _dates(scores),
     }
     arrays = [_array(columns[field.name], field.type) for field in SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _dates(scores: Scores) -> pa.Array:
+    """``Score.next_order_date`` of every row."""
+    days = scores.numbers["next_order_days"].to_numpy()
+    usable = days <= FURTHEST_ORDER_DAYS  # NaN is not
+    wait = np.where(usable, days, 0.0) * 86_400_000_000
+    moments = np.datetime64(scores.as_of.astimezone(UTC).replace(tzinfo=None), "us") + wait.astype("timedelta64[us]")
+    return pa.array(moments.astype("datetime64[D]"), pa.date32(), mask=~usable)
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:

@@ -61,6 +61,11 @@ class InsightSource(Protocol):
         ...
 
     @property
+    def value_shown_months(self) -> int:
+        """The longest of the value's horizons that outcomes could be compared with, in months; 0 for none."""
+        ...
+
+    @property
     def as_of(self) -> datetime:
         """The moment of knowledge of stored customers."""
         ...

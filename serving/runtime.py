@@ -76,6 +76,11 @@ class Runtime:
         return self.scorer.value.manifest.horizon_days
 
     @property
+    def value_shown_months(self) -> int:
+        """The longest of the value's horizons that outcomes could be compared with, in months; 0 for none."""
+        return max((one.months for one in self.scorer.value.manifest.horizons if one.is_shown), default=0)
+
+    @property
     def churn_horizon_days(self) -> int:
         """Days ahead in which a churner does not purchase."""
         return self.scorer.churn.manifest.horizon_days

@@ -219,6 +219,29 @@ class CustomerScore(Body):
     currency: str
     value_percentile: float | None
     is_high_value: bool | None
+    value_1m: float | None
+    value_1m_low: float | None
+    value_1m_high: float | None
+    value_3m: float | None
+    value_3m_low: float | None
+    value_3m_high: float | None
+    value_6m: float | None
+    value_6m_low: float | None
+    value_6m_high: float | None
+    value_12m: float | None
+    value_12m_low: float | None
+    value_12m_high: float | None
+    value_24m: float | None
+    value_24m_low: float | None
+    value_24m_high: float | None
+    value_shown_months: int = Field(description="the longest of these horizons that outcomes could be compared with")
+    value_discounted: float | None = Field(description="expected net spend over 24 months, at today's worth")
+    value_margin: float | None = Field(description="the share of lifetime_value that is profit")
+    value_at_risk: float | None = Field(description="churn_probability x lifetime_value")
+    historic_value: float | None = Field(description="net spend so far, less returns")
+    expected_order_value: float | None = Field(description="of a purchase day to come, less the usual returns")
+    next_order_date: date | None = Field(description="half of such customers come again by then, if they still buy")
+    days_overdue: float | None = Field(description="days since half of such customers had come again")
     recommended_actions: tuple[ActionAnswer, ...]
     status: Status
     churn_model: str

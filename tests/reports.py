@@ -9,6 +9,7 @@ import pandas as pd
 
 from kernel.settings import Settings
 from kernel.types import Band
+from tests.doubles.models import value_predictor
 from training.backtest import BacktestResult
 from training.evaluation.calibration import calibration_metrics, reliability
 from training.evaluation.discrimination import (
@@ -19,7 +20,9 @@ from training.evaluation.factors import BandFactors
 from training.evaluation.grade import grade_churn, recency_rules
 from training.evaluation.missed import fates
 from training.evaluation.report import render_report
+from training.evaluation.segments import SegmentCoverage
 from training.evaluation.value import value_metrics
+from training.evaluation.value_grade import grade_value
 
 JULY, SEPTEMBER, NOVEMBER = (datetime(2017, month, 1, tzinfo=UTC) for month in (7, 9, 11))
 MADE = datetime(2018, 1, 2, 3, 4, tzinfo=UTC)
@@ -48,7 +51,7 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
             "recency_rule": ranking_metrics(recency, churned),
         },
         value={
-            "two_part": value_metrics(expected, spend),
+            "trees": value_metrics(expected, spend),
             "btyd": value_metrics(expected + place, spend),
             "carry_forward": value_metrics(carried + place % 7, spend),
         },
@@ -56,7 +59,10 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
         probability=probability,
         churned=churned,
         expected=expected,
-        expected_btyd=expected + place,
+        expected_by={"trees": expected, "btyd": expected + place},
+        value_model=value_predictor(),
+        segments=SegmentCoverage({50: 0.91, 500: 0.88}, {50: 0.86, 500: 0.8}),
+        value_grade=grade_value(expected, spend, carried + place % 7, share=0.2),
         spend=spend,
         recency=recency,
         interval_coverage=0.9,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
 
 from features.cohorts import has_history
-from kernel.artefacts import Floats, Unseen
+from kernel.artefacts import Floats, SpendModel, Unseen
 from kernel.churn_predictor import ChurnPredictor
 from kernel.settings import Settings, TreesSettings
 from kernel.value_predictor import ValuePredictor
@@ -23,13 +24,16 @@ from training.evaluation.grade import Grade, grade_churn, recency_rules
 from training.evaluation.groups import coverage
 from training.evaluation.leaks import suspects
 from training.evaluation.missed import Group, fates
+from training.evaluation.segments import SegmentCoverage, segment_coverage
 from training.evaluation.value import value_metrics
+from training.evaluation.value_grade import ValueGrade, grade_value
 from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
-from training.models.baselines import carry_forward, logistic_churn, recency_rule
+from training.models.baselines import logistic_churn, recency_rule
 from training.models.churn import churn_recipe, fit_churn
 from training.models.drift import FEWEST_DAYS, MOST_MOMENTS
-from training.models.value import SpendModel, fit_value
+from training.models.value import ValueJob, fit_value
+from training.models.value_baselines import value_baselines
 from training.splits import training_cutoffs
 
 if TYPE_CHECKING:
@@ -47,8 +51,11 @@ class BacktestResult:
         customers: size of the test cohort.
         churn, value: figures of the model ("model") and of each baseline.
         reliability: predicted against observed churn.
-        probability, churned, expected, expected_btyd, spend: the test cohort's predictions and outcomes, each of shape
-            (customers,).
+        probability, churned, expected, spend: the test cohort's predictions and outcomes, each of shape (customers,).
+        expected_by: expected spend by each of the spend models, of which ``expected`` is the first.
+        value_model: the lifetime-value model that was judged.
+        segments: what the intervals of totals held.
+        value_grade: of the lifetime-value model; None where too few customers were of high value.
         recency: days since the last purchase, the score of the recency rule, shape (customers,).
         interval_coverage: share of customers whose actual spend lay in their interval.
         grade: of the churn model; None where only one outcome occurred.
@@ -72,7 +79,10 @@ class BacktestResult:
     probability: Floats
     churned: Floats
     expected: Floats
-    expected_btyd: Floats
+    expected_by: dict[SpendModel, Floats]
+    value_model: ValuePredictor
+    segments: SegmentCoverage
+    value_grade: ValueGrade | None
     spend: Floats
     recency: Floats
     interval_coverage: float
@@ -144,18 +154,22 @@ class Trainer:
         return self.builder.recent_past(days, as_of)
 
     def fit_value(
-        self, as_of: datetime, data: TrainingSet | None = None, spend_model: SpendModel = "two_part"
+        self, as_of: datetime, data: TrainingSet | None = None, spend_model: SpendModel = "trees"
     ) -> ValuePredictor:
         """The lifetime-value model as of a moment."""
+        return fit_value(self.value_job(as_of, data), spend_model)
+
+    def value_job(self, as_of: datetime, data: TrainingSet | None = None) -> ValueJob:
+        """What a fit of the lifetime value is given as of a moment."""
         population = self.builder.population(as_of)
-        return fit_value(
+        return ValueJob(
             (data or self.data(as_of)).buyers,
             population.loc[has_history(population)],
+            partial(self.builder.spend_within, known_at=as_of),
             self.builder.feature_set,
             self.settings,
             as_of,
             self._fingerprint(as_of),
-            spend_model,
         )
 
     def _fingerprint(self, as_of: datetime) -> str:
@@ -172,12 +186,17 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     data = trainer.data(as_of)
     every = builder.training_set([as_of], as_of + timedelta(days=trainer.window.days))
     test = every.churn_cohort
-    churn, value = trainer.fit_churn(as_of, data), trainer.fit_value(as_of, data)
+    churn, job = trainer.fit_churn(as_of, data), trainer.value_job(as_of, data)
+    values = {name: fit_value(job, name) for name in get_args(SpendModel)}
+    value: ValuePredictor = values["trees"]
+    expected_by: dict[SpendModel, Floats] = {
+        name: model.expected_spend(test.features) for name, model in values.items()
+    }
     inputs = churn.inputs(test.features)
-    probability, expected = churn.probability(inputs), value.expected_spend(test.features)
-    low, high = value.interval(expected)
+    probability, expected = churn.probability(inputs), expected_by["trees"]
+    low, high = value.interval(expected, test.features)
     logistic = logistic_churn(data.churn_cohort, test.features)
-    btyd, carried = value.spend_btyd(test.features), carry_forward(test.features, settings.value.horizon_days)
+    baselines = value_baselines(data.buyers, test.features, settings.value.horizon_days)
     recency = recency_rule(test.features)
     by_purchases = settings.churn.definition == "transactions"
     rules = recency_rules(recency, settings.churn.horizon_days) if by_purchases else {}
@@ -194,16 +213,21 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
             **{name: ranking_metrics(score, test.churned) for name, score in gone.items()},
             "recency_rule": ranking_metrics(recency, test.churned),
         },
-        value={
-            "two_part": value_metrics(expected, test.spend),
-            "btyd": value_metrics(btyd, test.spend),
-            "carry_forward": value_metrics(carried, test.spend),
-        },
+        value={name: value_metrics(spend, test.spend) for name, spend in (expected_by | baselines).items()},
         reliability=reliability(probability, test.churned),
         probability=probability,
         churned=test.churned,
         expected=expected,
-        expected_btyd=btyd,
+        expected_by=expected_by,
+        value_model=value,
+        segments=segment_coverage(value, expected, test.spend, seed=settings.training.seed),
+        value_grade=grade_value(
+            expected,
+            test.spend,
+            baselines["formula"],
+            share=settings.value.top_share,
+            seed=settings.training.seed,
+        ),
         spend=test.spend,
         recency=recency,
         interval_coverage=float(np.mean((test.spend >= low) & (test.spend <= high))),

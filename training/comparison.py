@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.engine.definition import FeatureSet
+from kernel.artefacts import SpendModel
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import RegistryError
 from kernel.model_registry import ModelRegistry, ModelVersion
@@ -15,7 +16,6 @@ from kernel.settings import Settings
 from kernel.value_predictor import ValuePredictor
 from training.backtest import BacktestResult
 from training.evaluation.band_changes import band_changes
-from training.models.value import SpendModel
 from training.promotion import Gain, Kind, Verdict, churn_gains, judge, value_gains
 
 
@@ -63,8 +63,7 @@ class Champion:
             before = champion.probability(champion.inputs(result.features))
             return churn_gains(result.probability, before, result.churned)
         assert isinstance(champion, ValuePredictor)
-        ours = result.expected if spend_model == "two_part" else result.expected_btyd
-        return value_gains(ours, champion.expected_spend(result.features), result.spend)
+        return value_gains(result.expected_by[spend_model], champion.expected_spend(result.features), result.spend)
 
     def _note(self, result: BacktestResult) -> str:
         assert self.predictor is not None

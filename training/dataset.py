@@ -17,6 +17,7 @@ from features.contract.profiles import Profiles
 from features.engine.build import build_many
 from features.engine.definition import FeatureSet
 from kernel.settings import Settings
+from training.labels.future_spend import future_spend
 from training.labels.label import Label, churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.treatment import treatment_of
@@ -227,6 +228,16 @@ class DatasetBuilder:
             (count, self._beginning(moment, count, known_at)) for count, moment in zip(days, moments, strict=True)
         ]
         return RecentPast(tuple(beginnings), partial(self._early, known_at=known_at))
+
+    def spend_within(self, rows: TrainingSet, days: int, *, known_at: datetime) -> Floats:
+        """What each row spent in so many days after its cut-off; NaN where they are not over at ``known_at``."""
+        window, found = LabelWindow(days), np.full(len(rows), np.nan)
+        for cutoff in np.unique(rows.cutoff):
+            moment, here = cutoff.item().replace(tzinfo=known_at.tzinfo), rows.cutoff == cutoff
+            if window.is_ripe(moment, known_at):
+                spend = future_spend(self.profiles, rows.customers[here], moment, window, known_at)
+                found[here] = spend.to_numpy()
+        return found
 
     def _beginning(self, cutoff: datetime, days: int, known_at: datetime) -> TrainingSet:
         frame = self.population(cutoff)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kernel.artefacts import SpendModel
 from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import NotEnoughDataError
 from kernel.model_registry import CHALLENGER, ModelRegistry, ModelVersion, TrainingData, TrainingRun
@@ -18,8 +19,7 @@ from kernel.value_predictor import ValuePredictor
 from training.backtest import BacktestResult, Trainer, backtest
 from training.comparison import Champion
 from training.evaluation.band_changes import summed
-from training.models.boosting import ROUNDS, SHARED
-from training.models.value import SpendModel
+from training.models.boosting import SHARED
 from training.promotion import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def _tuned(trainer: Trainer, as_of: datetime, minutes: float) -> Tuned:
 
 
 def choose_spend_model(result: BacktestResult | None) -> SpendModel:
-    """The family with the lower error on a window that neither has seen.
+    """The spend model with the lowest error on a window that none has seen; of equal ones the first.
 
-    Without a back-test the two-part model is taken: it is calibrated on customers it did not see, BTYD is not.
+    Without a back-test the trees are taken: they are calibrated on customers they did not see.
     """
     if result is None:
-        return "two_part"
-    return "two_part" if result.value["two_part"]["mae"] <= result.value["btyd"]["mae"] else "btyd"
+        return "trees"
+    return min(result.expected_by, key=lambda name: result.value[name]["mae"])
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,11 @@ class _Registration:
             }
             trees = SHARED | self.trainer.settings.churn.trees.model_dump()
             return shared | own | {f"lightgbm_{name}": value for name, value in trees.items()}
-        own = {"rounds": ROUNDS, "spend_model": predictor.manifest.spend_model, "scale": predictor.manifest.scale}
-        own |= {f"lightgbm_{name}": value for name, value in SHARED.items()}
-        own |= {f"bg_nbd_{name}": value for name, value in predictor.manifest.bg_nbd.model_dump().items()}
-        own |= {f"gamma_gamma_{name}": value for name, value in predictor.manifest.gamma_gamma.model_dump().items()}
+        value = predictor.manifest
+        own = {"spend_model": value.spend_model, "scale": value.scale, "purchases": value.purchases.family}
+        own |= {f"{value.purchases.family}_{name}": number for name, number in value.purchases.parameters.items()}
+        own |= {f"gamma_gamma_{name}": number for name, number in value.order_values.model_dump().items()}
+        own |= {f"pace_{name}": number for name, number in value.pace_weights.items()}
         return shared | own
 
     def _example(self, predictor: ChurnPredictor | ValuePredictor):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kernel.errors import UsageError, did_you_mean
+from kernel.value_predictor import HORIZON_MONTHS
 from serving.decisioning.action import DO_NOTHING, Action, ActionText, Cost, DoNothing, Lever, Outcome, Prior, Value
 from serving.decisioning.columns import Kind
 from serving.decisioning.rules import Rule, compile_rule
@@ -31,6 +32,12 @@ SCORE_FIELDS: Mapping[str, Kind] = {
     "expected_purchases": Kind.NUMBER,
     "lifetime_value": Kind.NUMBER,
     "value_percentile": Kind.NUMBER,
+    **{f"value_{months}m": Kind.NUMBER for months in HORIZON_MONTHS},
+    "value_at_risk": Kind.NUMBER,
+    "historic_value": Kind.NUMBER,
+    "expected_order_value": Kind.NUMBER,
+    "next_order_days": Kind.NUMBER,
+    "days_overdue": Kind.NUMBER,
     "is_high_value": Kind.BOOLEAN,
 }
 """What rules may use besides the features and attributes: the scores."""

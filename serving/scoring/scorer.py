@@ -15,7 +15,7 @@ from features import cohorts
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
 from kernel.types import Band, GroupEffect, Reason, Score, Status
-from kernel.value_predictor import ValuePredictor
+from kernel.value_predictor import HORIZON_MONTHS, ValuePredictor
 from serving.scoring.reasons import group_effects, top_reasons
 from serving.scoring.wording import Wording
 
@@ -31,7 +31,16 @@ NUMBERS = (
     "lifetime_value_low",
     "lifetime_value_high",
     "value_percentile",
+    *(f"value_{months}m{bound}" for months in HORIZON_MONTHS for bound in ("", "_low", "_high")),
+    "value_discounted",
+    "value_margin",
+    "value_at_risk",
+    "historic_value",
+    "expected_order_value",
+    "next_order_days",
+    "days_overdue",
 )
+_PLACE = {name: place for place, name in enumerate(NUMBERS)}
 _PRIOR = (Status.INSUFFICIENT_HISTORY, Status.INSUFFICIENT_EVIDENCE)
 """Of whom the population's figures are said."""
 
@@ -135,7 +144,7 @@ class Scorer:
             RegistryError: the models need a feature that is not there.
         """
         status = self._status(features, consent)
-        numbers = pd.DataFrame(np.nan, index=features.index, columns=list(NUMBERS), dtype="float64")
+        numbers = _Numbers.empty(len(features))
         reasons: list[tuple[Reason, ...]] = [()] * len(features)
         groups: list[tuple[GroupEffect, ...]] = [()] * len(features)
         base = np.full(len(features), np.nan)
@@ -147,7 +156,7 @@ class Scorer:
         known = np.flatnonzero((status == Status.SCORED) | (status == Status.INACTIVE))
         if len(scored):
             found = self._churn_numbers(inputs)
-            _put(numbers, scored, found)
+            numbers.put(scored, found)
             told = found["churn_percentile"] >= reasons_from
             scored, inputs = (scored, inputs) if told.all() else (scored[told], inputs[told])
         if len(scored):
@@ -160,17 +169,19 @@ class Scorer:
                 reasons[place], groups[place] = text, effect
         if len(known):
             rows = features if len(known) == len(features) else features.iloc[known]
-            _put(numbers, known, self._value_numbers(rows))
+            numbers.put(known, self._value_numbers(rows))
+            risked = numbers.column("churn_probability") * numbers.column("lifetime_value")
+            numbers.put(np.arange(len(features)), {"value_at_risk": risked})
         unknown = np.flatnonzero(np.isin(status, _PRIOR))
         if len(unknown):
-            _put(numbers, unknown, self._priors(len(unknown)))
+            numbers.put(unknown, self._priors(len(unknown)))
         return Scores(
             as_of=as_of,
             scored_at=scored_at,
-            numbers=numbers,
+            numbers=pd.DataFrame(numbers.values, index=features.index, columns=list(NUMBERS)),
             status=status,
-            band=self._bands(numbers, held),
-            high_value=self._high_value(numbers["lifetime_value"].to_numpy(), status),
+            band=self._bands(numbers.column("churn_percentile"), features.index, held),
+            high_value=self._high_value(numbers.column("lifetime_value"), status),
             reasons=reasons,
             groups=groups,
             base=base,
@@ -198,16 +209,7 @@ class Scorer:
         }
 
     def _value_numbers(self, rows: pd.DataFrame) -> dict[str, Floats]:
-        expected = self.value.expected_spend(rows)
-        low, high = self.value.interval(expected)
-        return {
-            "probability_alive": self.value.probability_alive(rows),
-            "expected_purchases": self.value.expected_purchases(rows),
-            "lifetime_value": expected,
-            "lifetime_value_low": low,
-            "lifetime_value_high": high,
-            "value_percentile": self.value.percentile(expected),
-        }
+        return self.value.numbers(rows).columns() | {"historic_value": rows["net_spend"].to_numpy(dtype="float64")}
 
     def _priors(self, rows: int) -> dict[str, Floats]:
         # Nothing is known of the customer: the population's figures with the population's whole spread.
@@ -224,9 +226,9 @@ class Scorer:
         }
         return {name: np.full(rows, number) for name, number in prior.items()}
 
-    def _bands(self, numbers: pd.DataFrame, held: Mapping[str, Band]) -> NDArray[np.object_]:
-        before = np.array([held.get(name) for name in numbers.index], dtype=object) if held else None
-        return self.churn.bands(numbers["churn_percentile"].to_numpy(), before)
+    def _bands(self, percentile: Floats, customers: pd.Index, held: Mapping[str, Band]) -> NDArray[np.object_]:
+        before = np.array([held.get(name) for name in customers], dtype=object) if held else None
+        return self.churn.bands(percentile, before)
 
     def _high_value(self, expected: Floats, status: NDArray[np.object_]) -> NDArray[np.object_]:
         flags = self.value.is_high_value(expected).astype(object)
@@ -234,9 +236,23 @@ class Scorer:
         return flags
 
 
-def _put(numbers: pd.DataFrame, rows: NDArray[np.intp], columns: dict[str, Floats]) -> None:
-    for name, values in columns.items():
-        numbers.iloc[rows, numbers.columns.get_loc(name)] = values  # type: ignore[index]
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers while they are made, shape (rows, len(NUMBERS)): to put a column into a frame costs one customer
+    more than to compute it."""
+
+    values: Floats
+
+    @classmethod
+    def empty(cls, rows: int) -> _Numbers:
+        return cls(np.full((rows, len(NUMBERS)), np.nan))
+
+    def put(self, rows: NDArray[np.intp], columns: Mapping[str, Floats]) -> None:
+        for name, values in columns.items():
+            self.values[rows, _PLACE[name]] = values
+
+    def column(self, name: str) -> Floats:
+        return self.values[:, _PLACE[name]]
 
 
 def _number(value: float) -> float | None:

@@ -24,6 +24,7 @@ AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
 SCORED_AT = datetime(2017, 11, 1, 2, 30, tzinfo=UTC)
 HOSTILE_ID = "<b>O'Neil & Sons</b>"
 
+_BOUNDS = (("", 1.0), ("_low", 0.5), ("_high", 2.0))
 SCORED = Score(
     customer_id="1609",
     as_of=AS_OF,
@@ -51,6 +52,14 @@ SCORED = Score(
     is_high_value=True,
     churn_model="churn:3",
     value_model="value:2",
+    **{f"value_{months}m{bound}": 5.0 * months * factor for months in (1, 3, 6, 12, 24) for bound, factor in _BOUNDS},
+    value_discounted=110.5,
+    value_margin=None,
+    value_at_risk=97.4,
+    historic_value=1200.25,
+    expected_order_value=29.75,
+    next_order_days=4.5,
+    days_overdue=25.0,
 )
 LOWER = LowerBand(
     behaviour="purchases",
@@ -64,6 +73,7 @@ LOWER = LowerBand(
     band=Band.LOW,
 )
 _NO_CHURN = {
+    "value_at_risk": None,
     "churn_probability": None,
     "churn_score": None,
     "churn_percentile": None,
@@ -82,6 +92,12 @@ _NO_VALUE = {
     "lifetime_value_high": None,
     "value_percentile": None,
     "is_high_value": None,
+    **{f"value_{months}m{bound}": None for months in (1, 3, 6, 12, 24) for bound, _ in _BOUNDS},
+    "value_discounted": None,
+    "historic_value": None,
+    "expected_order_value": None,
+    "next_order_days": None,
+    "days_overdue": None,
 }
 SCORES = (
     SCORED,
@@ -161,6 +177,7 @@ class InsightDouble:
     horizon_days = 56
     churn_horizon_days = 28
     churn_bands = (70.0, 90.0)
+    value_shown_months = 3
     as_of = AS_OF
     broken_id = "broken"
 

@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 
 from kernel.artefacts import (
-    BgNbdParameters,
     ChurnManifest,
     FeatureColumn,
-    GammaGammaParameters,
     GroupInterval,
+    HorizonValue,
+    OrderValues,
     Similar,
+    SumSpread,
     ValueManifest,
     model_matrix,
     percentile_grid,
 )
 from kernel.churn_predictor import ChurnPredictor
+from kernel.purchases import PurchaseParameters
 from kernel.trained_range import TrainedRange
-from kernel.value_predictor import ValuePredictor, spend_at_pace
+from kernel.value_predictor import HORIZON_MONTHS, ValuePredictor, spend_at_pace
 
 AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
 FINGERPRINT = "0123456789abcdef" * 4
@@ -52,6 +54,7 @@ def features(rows: int = 300, seed: int = 7) -> pd.DataFrame:
         {
             "recency_days": np.where(frequency > 0, tenure * random.uniform(0, 1, rows), 0.0),
             "T_days": tenure,
+            "days_since_last_purchase": 0.0,
             "frequency": frequency,
             "monetary_value": np.where(frequency > 0, random.gamma(3.0, 10.0, rows), np.nan),
             "spend_30d": spend / 3,
@@ -62,6 +65,7 @@ def features(rows: int = 300, seed: int = 7) -> pd.DataFrame:
         },
         index=pd.Index([f"c{i:04d}" for i in range(rows)], name="customer_id", dtype="object"),
     )
+    frame["days_since_last_purchase"] = frame["T_days"] - frame["recency_days"]
     frame.iloc[:5, frame.columns.get_loc("spend_90d")] = np.nan
     return frame
 
@@ -86,15 +90,13 @@ def churn_predictor(seed: int = 7, **changes: object) -> ChurnPredictor:
     return ChurnPredictor(manifest, lgb.train(PARAMETERS, data, num_boost_round=10))
 
 
-def value_predictor() -> ValuePredictor:
-    """Two boosters of ten trees each; BG/NBD and Gamma-Gamma with CDNOW's published parameters."""
+def value_predictor(**changes: object) -> ValuePredictor:
+    """Trees of ten rounds over BTYD with CDNOW's published parameters; ``changes`` are parts of its manifest."""
     frame = features()
     matrix = model_matrix(frame, COLUMNS)
-    buys = (frame["frequency"] > 3).to_numpy(dtype="float64")
-    weights = {"spend_90d": 0.7, "net_spend": 0.3}
-    pace = spend_at_pace(frame.fillna({"spend_90d": 0.0}), weights, 56)
-    buy = lgb.train(PARAMETERS, lgb.Dataset(matrix, buys), num_boost_round=10)
-    spend = lgb.train({**PARAMETERS, "objective": "gamma"}, lgb.Dataset(matrix, pace), num_boost_round=10)
+    weights = {"spend_90d": 0.4, "net_spend": 0.3, "btyd": 0.3}
+    pace = spend_at_pace(frame.fillna({"spend_90d": 0.0}), np.full(len(frame), 100.0), weights, 56)
+    trees = lgb.train({**PARAMETERS, "objective": "tweedie"}, lgb.Dataset(matrix, pace), num_boost_round=10)
     similar = Similar(
         method="quantile", confidence=0.8, customers_per_point=50, prediction=(0, 1000), low=(0, 0.4), high=(3, 1.8)
     )
@@ -102,18 +104,26 @@ def value_predictor() -> ValuePredictor:
         **COMMON,
         percentile_grid=percentile_grid(pace),
         intervals=similar,
-        spend_model="two_part",
-        bg_nbd=BgNbdParameters(r=0.243, alpha=4.414, a=0.793, b=2.426, days_per_period=7),
-        gamma_gamma=GammaGammaParameters(p=6.25, q=3.74, v=15.45),
+        spend_model="trees",
+        purchases=PurchaseParameters(
+            family="bg_nbd", parameters={"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426, "days_per_period": 7.0}
+        ),
+        order_values=OrderValues(p=6.25, q=3.74, v=15.45),
         net_share=0.97,
         pace_weights=weights,
-        scale=1.02,
+        scale=0.01,
+        sums=SumSpread(method="made up", confidence=0.9, scale=20.0, power=1.2, level=0.05),
+        horizons=tuple(
+            HorizonValue(months=months, days=30 * months, level=1.0, intervals=similar, is_shown=months <= 3)
+            for months in HORIZON_MONTHS
+        ),
+        discount_rate=0.1,
         prior_spend=80,
         prior_low=0,
         prior_high=300,
         high_value_from=400,
     )
-    return ValuePredictor(manifest, buy, spend)
+    return ValuePredictor(manifest.model_copy(update=changes), {"trees": trees})
 
 
 def saved(predictor: ChurnPredictor | ValuePredictor, folder: Path) -> Path:

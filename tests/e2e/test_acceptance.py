@@ -47,8 +47,8 @@ def test_churn_probabilities_come_true(complete_journey: list[BacktestResult]) -
 
 
 def test_spend_is_closer_than_a_plain_models(complete_journey: list[BacktestResult]) -> None:
-    assert mean(result.value["two_part"]["mae"] for result in complete_journey) <= 120
-    assert mean(result.value["two_part"]["spearman"] for result in complete_journey) >= 0.81
+    assert mean(result.value["trees"]["mae"] for result in complete_journey) <= 120
+    assert mean(result.value["trees"]["spearman"] for result in complete_journey) >= 0.81
 
 
 def test_the_cohort_is_the_published_one(complete_journey: list[BacktestResult]) -> None:
@@ -98,7 +98,7 @@ def test_online_retail_is_ranked_better_than_a_plain_model_does(online_retail_ch
     for result in online_retail_churn:
         assert result.churn["model"]["auc"] >= result.churn["recency_rule"]["auc"] + 0.05
     newest = online_retail_churn[-1]
-    assert newest.value["two_part"]["mae"] <= newest.value["carry_forward"]["mae"]
+    assert newest.value["trees"]["mae"] <= newest.value["carry_forward"]["mae"]
 
 
 def read(name: str) -> Path:

@@ -215,20 +215,20 @@ def test_a_champion_that_answers_another_question_is_replaced(project: Project) 
     version = project.registry.require("tiny-churn")
     asked = settings.churn.model_copy(update={"horizon_days": 45})
     other = Champion.of(project.registry, version, settings.model_copy(update={"churn": asked}), features)
-    verdict = other.verdict("churn", None, "two_part")
+    verdict = other.verdict("churn", None, "trees")
     assert verdict.promote
     assert verdict.reason == (
         "the champion answers another question: transactions, 90 days, 60 days, and not transactions, 90 days, 45 days"
     )
     fewer = Champion.of(project.registry, version, settings, features.only({"spend_90d"}))
-    assert "which is no longer computed" in fewer.verdict("churn", None, "two_part").reason
+    assert "which is no longer computed" in fewer.verdict("churn", None, "trees").reason
     assert fewer.band_changes(ChurnPredictor.load(project.registry.download(version)), pd.DataFrame()) is None
 
 
 def test_without_a_back_test_the_champion_stays(project: Project) -> None:
     version = project.registry.require("tiny-value")
     champion = Champion.of(project.registry, version, project.settings, project.feature_set)
-    verdict = champion.verdict("value", None, "two_part")
+    verdict = champion.verdict("value", None, "trees")
     assert not verdict.promote
     assert "too little history" in verdict.reason
 

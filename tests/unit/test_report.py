@@ -108,7 +108,7 @@ class TestSummary:
             ("churn", "model", False, 2),
             ("churn", "logistic_regression", True, 2),
             ("churn", "recency_rule", True, 2),
-            ("value", "two_part", False, 2),
+            ("value", "trees", False, 2),
             ("value", "btyd", False, 2),
             ("value", "carry_forward", True, 2),
         ]
@@ -119,12 +119,11 @@ class TestSummary:
 
     def test_leaves_out_what_no_date_has(self) -> None:
         one = result()
-        silent = dataclasses.replace(one, value={"two_part": {"mae": 3.0, "total_ratio": float("nan")}})
+        silent = dataclasses.replace(one, value={"trees": {"mae": 3.0, "total_ratio": float("nan")}})
         assert summary_rows([silent])[-1].means == {"mae": 3.0}
         both = summary_rows([one, silent])
         assert (
-            next(row for row in both if row.name == "two_part").means["total_ratio"]
-            == one.value["two_part"]["total_ratio"]
+            next(row for row in both if row.name == "trees").means["total_ratio"] == one.value["trees"]["total_ratio"]
         )
         assert summary_rows([]) == []
 
@@ -168,13 +167,14 @@ class TestStatements:
         assert rate_coverage([dataclasses.replace(result(), rate_held=np.empty(0))]) == ""
 
     def test_value(self, settings: Settings) -> None:
-        total, error = map(plain, value_sentences(result(), settings))
+        total, error, grade = map(plain, value_sentences(result(), settings))
         assert total == (
             "Expected total spend in the 56 days after 1 Nov 2017 was 101 % of the actual: 90,500 EUR expected, "
             "90,000 EUR spent."
         )
-        assert error.startswith("For one customer the two-part model missed by 17.60 EUR on average, BG/NBD by ")
+        assert error.startswith("For one customer the model missed by 17.60 EUR on average, BTYD by ")
         assert " and carrying the past forward by " in error
+        assert re.match(r"Grade [ABC] \(.* of resampled customers\)\. Of the 200 customers who spent most, ", grade)
 
     def test_nobody_left(self, settings: Settings) -> None:
         assert churn_sentences(constant(0), settings) == [
@@ -281,15 +281,15 @@ class TestCharts:
     def test_error_ratio(self) -> None:
         one = result()
         assert error_ratio(one, "carry_forward") == 1
-        assert error_ratio(one, "two_part") == one.value["two_part"]["mae"] / one.value["carry_forward"]["mae"]
+        assert error_ratio(one, "trees") == one.value["trees"]["mae"] / one.value["carry_forward"]["mae"]
         still = dataclasses.replace(one, value={**one.value, "carry_forward": {"mae": 0.0}})
-        assert np.isnan(error_ratio(still, "two_part"))
+        assert np.isnan(error_ratio(still, "trees"))
 
     def test_lines_over_time(self) -> None:
         chart = error_over_time_chart([result(SEPTEMBER), result()])
         assert chart.title == "Error of expected spend, 1 Sep 2017 to 1 Nov 2017"
         lines = {line.get_label(): line.get_ydata() for line in chart.figure.axes[0].lines}
-        assert lines["Two-part model"] == pytest.approx([100 * error_ratio(result(), "two_part")] * 2)
+        assert lines["Trees over BTYD"] == pytest.approx([100 * error_ratio(result(), "trees")] * 2)
         assert list(lines["Carry-forward = 100 %"]) == [100, 100]
 
 
@@ -314,7 +314,7 @@ class TestPage:
     def test_every_model_stands_beside_its_baselines_at_every_date(self, settings: Settings) -> None:
         rows = [row[0] for row in Reader(page(settings, result(), result(SEPTEMBER))).rows if row]
         churn = ["Model", "Logistic regressionbaseline", "Recency rulebaseline"]
-        value = ["Two-part model", "BG/NBDalternative", "Carry-forwardbaseline"]
+        value = ["Trees over BTYD", "BTYDalternative", "Carry-forwardbaseline"]
         groups = [
             "Mean of 2 dates",
             "1 Sep 2017 · 1,000 customers, 10 % left",
@@ -329,7 +329,7 @@ class TestPage:
     def test_figures_carry_units(self, settings: Settings) -> None:
         rows = [[plain(cell) for cell in row] for row in Reader(page(settings, result())).rows]
         assert ["1 Nov 2017", "1,000", "100", "100", "50", "10", "10"] in rows
-        model = next(row for row in rows if row[0] == "Two-part model")
+        model = next(row for row in rows if row[0] == "Trees over BTYD")
         assert model[1] == "17.60 EUR"
         assert model[5] == "101 %"
 
@@ -345,9 +345,8 @@ class TestPage:
         assert "customers with a purchase in the 56 days before" in text
         assert "Looked back from 1 Sep 2017 and 1 Nov 2017" in text
         assert "Made 2 Jan 2018, 03:04 UTC · data up to 1 Nov 2017, 00:00 UTC · models churn/3, value/2" in text
-        assert (
-            "90 % intervals of the two-part model held the actual spend of 90 % of customers on 1 Sep 2017 and"
-            in plain(text)
+        assert "90 % intervals of one customer held the actual spend of 90 % of customers on 1 Sep 2017 and" in plain(
+            text
         )
 
     def test_without_a_back_test(self, settings: Settings) -> None:
@@ -389,7 +388,7 @@ def sound(one: BacktestResult) -> BacktestResult:
     """The same customers with a model that ranks all but ten of those who left first."""
     order = np.where(one.churned > 0, 0.5, 0.02) + np.linspace(0, 0.01, one.customers)
     probability = np.where(np.arange(one.customers) % 100 == 0, 0.52 - order, order)
-    best = {**one.value, "two_part": {"mae": 1.0, "spearman": 1.0, "gini": 1.0, "total_ratio": 1.01}}
+    best = {**one.value, "trees": {"mae": 1.0, "spearman": 1.0, "gini": 1.0, "total_ratio": 1.01}}
     return dataclasses.replace(one, probability=probability, value=best)
 
 

@@ -12,8 +12,10 @@ import pytest
 from foresight.reporting import published_figures
 from kernel.errors import UsageError
 from kernel.settings import Settings, load_settings
+from tests.doubles.models import value_predictor
 from training.backtest import BacktestResult
 from training.evaluation.report import PublishedFigure
+from training.evaluation.segments import SegmentCoverage
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "online_retail"
 
@@ -26,13 +28,16 @@ def result(as_of: datetime) -> BacktestResult:
         training_rows=2,
         cutoffs=2,
         churn={"model": {"auc": 0.75, "average_precision": 0.6, "mean_prediction": 0.4}},
-        value={"two_part": {"mae": 600.5, "gini": 0.77, "total_ratio": 0.8}},
+        value={"trees": {"mae": 600.5, "gini": 0.77, "total_ratio": 0.8}},
         reliability=[],
         probability=some,
         churned=some,
         recency=some,
         expected=some,
-        expected_btyd=some,
+        expected_by={"trees": some},
+        value_model=value_predictor(),
+        segments=SegmentCoverage({}, {}),
+        value_grade=None,
         spend=some,
         interval_coverage=0.9,
         grade=None,

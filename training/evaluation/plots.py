@@ -31,18 +31,20 @@ _TENTHS = 10
 _CSS = "{http://www.w3.org/2000/svg}"
 
 # Each colour has a CSS variable, with which a page's dark theme replaces it.
-_INK, _SOFT, _LINE, _FIRST, _SECOND, _THIRD = "#171a21", "#565f6d", "#e2e5ea", "#2b50c8", "#b4540a", "#6b7280"
+INK, SOFT, LINE, FIRST, SECOND, THIRD = "#171a21", "#565f6d", "#e2e5ea", "#2b50c8", "#b4540a", "#6b7280"
 _VARIABLES = {
-    _INK: "--ink",
-    _SOFT: "--soft",
-    _LINE: "--line",
-    _FIRST: "--first",
-    _SECOND: "--second",
-    _THIRD: "--third",
+    INK: "--ink",
+    SOFT: "--soft",
+    LINE: "--line",
+    FIRST: "--first",
+    SECOND: "--second",
+    THIRD: "--third",
 }
 
 
-class _Style(NamedTuple):
+class Style(NamedTuple):
+    """How a line is drawn."""
+
     color: str
     marker: str
     dashes: tuple[int, tuple[float, ...] | None]
@@ -50,13 +52,15 @@ class _Style(NamedTuple):
 
 
 # Colour is never the only difference of two lines.
-_STYLES = (
-    _Style(_FIRST, "o", (0, None), 2.2),
-    _Style(_SECOND, "s", (0, (5, 2)), 1.6),
-    _Style(_THIRD, "^", (0, (2, 1.5)), 1.6),
-    _Style(_INK, "D", (0, (6, 1.5, 1, 1.5)), 1.2),
+STYLES = (
+    Style(FIRST, "o", (0, None), 2.2),
+    Style(SECOND, "s", (0, (5, 2)), 1.6),
+    Style(THIRD, "^", (0, (2, 1.5)), 1.6),
+    Style(INK, "D", (0, (6, 1.5, 1, 1.5)), 1.2),
 )
-_GUIDE = _Style(_SOFT, "", (0, (1, 2)), 1.2)
+GUIDE = Style(SOFT, "", (0, (1, 2)), 1.2)
+_SPENDS = ("trees", "two_part", "btyd", "rfm_cells")
+"""Whose errors of spend are followed through time: the spend models and the strictest baseline."""
 _LADDERS = ((0, 1, 3, 6, 10, 15), (0, 2, 5, 10, 20, 30), (0, 5, 20, 40, 70, 100))
 
 
@@ -86,7 +90,7 @@ class Chart:
 
     def png(self) -> bytes:
         """The chart with its title, as a PNG file of 2 pixels per point on white."""
-        self.figure.suptitle(self.title, fontsize=11, color=_INK, x=0.02, ha="left")
+        self.figure.suptitle(self.title, fontsize=11, color=INK, x=0.02, ha="left")
         written = BytesIO()
         self.figure.savefig(written, format="png", dpi=200, facecolor="white", metadata={"Software": None})
         self.figure.suptitle("")
@@ -124,14 +128,14 @@ def reliability_chart(result: BacktestResult) -> Chart:
         for one in bins
     ]
     low, high = (100 * np.array([getattr(one, side) for one in intervals]) for side in ("low", "high"))
-    figure, axes = _axes("Predicted churn, %", "Customers who left, %")
+    figure, axes = new_axes("Predicted churn, %", "Customers who left, %")
     top = 1.08 * max(high.max(), predicted.max())
-    _line(axes, [0, top], [0, top], _GUIDE, "Prediction comes true")
+    draw_line(axes, [0, top], [0, top], GUIDE, "Prediction comes true")
     axes.errorbar(
         predicted,
         observed,
         yerr=np.maximum([observed - low, high - observed], 0),
-        color=_FIRST,
+        color=FIRST,
         fmt="o",
         markersize=5,
         elinewidth=1.4,
@@ -148,7 +152,7 @@ def reliability_chart(result: BacktestResult) -> Chart:
         limit(0, top)
         axis.set_ticks(_root_ticks(top))
         axis.set_major_formatter("{x:g}")
-    _legend(axes, columns=1)
+    draw_legend(axes, columns=1)
     alt = "Predicted and observed churn by tenth of customers: " + "; ".join(
         f"{percent(one.predicted)} predicted, {percent(one.observed)} left" for one in bins
     )
@@ -161,22 +165,22 @@ def gains_chart(result: BacktestResult) -> Chart:
     Raises:
         ValueError: nobody left.
     """
-    figure, axes = _axes("Customers contacted, highest risk first, %", "Of those who left: found, %")
+    figure, axes = new_axes("Customers contacted, highest risk first, %", "Of those who left: found, %")
     found: list[str] = []
     for name, score, style in (
-        ("model", result.probability, _STYLES[0]),
-        ("recency_rule", result.recency, _STYLES[1]),
+        ("model", result.probability, STYLES[0]),
+        ("recency_rule", result.recency, STYLES[1]),
     ):
         taken, share = gains_curve(score, result.churned)
         first_tenth = float(np.interp(0.1, taken, share))
         found.append(f"{label(name)} {percent(first_tenth)}")
-        _line(axes, 100 * taken, 100 * share, style._replace(marker=""), label(name))
+        draw_line(axes, 100 * taken, 100 * share, style._replace(marker=""), label(name))
         axes.plot([10], [100 * first_tenth], color=style.color, marker=style.marker, markersize=5)
-    _line(axes, [0, 100], [0, 100], _GUIDE, "By chance")
-    axes.axvline(10, color=_LINE, linewidth=1, zorder=0)
+    draw_line(axes, [0, 100], [0, 100], GUIDE, "By chance")
+    axes.axvline(10, color=LINE, linewidth=1, zorder=0)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 101)
-    _legend(axes, columns=3)
+    draw_legend(axes, columns=3)
     alt = "Share of those who left found in the first tenth of customers: " + ", ".join(found) + ", by chance 10 %"
     return Chart("gains", f"Who left and was found, {day(result.as_of)}", alt, figure)
 
@@ -187,12 +191,12 @@ def value_chart(result: BacktestResult, currency: str) -> Chart:
     expected = [float(result.expected[part].mean()) for part in parts]
     actual = [float(result.spend[part].mean()) for part in parts]
     place = np.arange(1, len(parts) + 1)
-    figure, axes = _axes("Tenth of customers, by expected spend", f"Mean spend per customer, {currency}")
-    axes.bar(place, actual, width=0.68, color=_LINE, edgecolor=_SOFT, linewidth=0.8, label="Actual")
-    axes.plot(place, expected, color=_FIRST, marker="o", linestyle="", markersize=6, label="Expected")
+    figure, axes = new_axes("Tenth of customers, by expected spend", f"Mean spend per customer, {currency}")
+    axes.bar(place, actual, width=0.68, color=LINE, edgecolor=SOFT, linewidth=0.8, label="Actual")
+    axes.plot(place, expected, color=FIRST, marker="o", linestyle="", markersize=6, label="Expected")
     axes.set_xticks(place)
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    _legend(axes, columns=2)
+    draw_legend(axes, columns=2)
     alt = f"Mean spend per customer in {currency} by tenth of expectation: " + "; ".join(
         f"{one:,.0f} expected, {other:,.0f} actual" for one, other in zip(expected, actual, strict=True)
     )
@@ -201,49 +205,49 @@ def value_chart(result: BacktestResult, currency: str) -> Chart:
 
 def auc_over_time_chart(results: Sequence[BacktestResult]) -> Chart:
     """AUC of model and baselines at each date; bars are 95 % intervals (DeLong et al. 1988)."""
-    figure, axes = _axes("Back-test as of (UTC)", "AUC")
+    figure, axes = new_axes("Back-test as of (UTC)", "AUC")
     lines = {name: [result.churn[name].get("auc", np.nan) for result in results] for name in results[0].churn}
     place = np.arange(len(results))
     _lines(axes, place, lines)
     for x, interval in zip(place, (auc_interval(one.probability, one.churned) for one in results), strict=True):
         if interval is not None:
-            axes.vlines(x, interval.low, interval.high, color=_FIRST, linewidth=1.2)
+            axes.vlines(x, interval.low, interval.high, color=FIRST, linewidth=1.2)
     _dates(axes, results)
     axes.margins(y=0.08)
-    _legend(axes, columns=2)
+    draw_legend(axes, columns=2)
     return Chart("auc_over_time", f"AUC of churn, {_span(results)}", _alt("AUC", results, lines, "{:.3f}"), figure)
 
 
 def error_over_time_chart(results: Sequence[BacktestResult]) -> Chart:
     """Mean absolute error of spend as a share of what carrying the past forward misses by, at each date."""
-    figure, axes = _axes("Back-test as of (UTC)", "Error, % of carry-forward's")
-    names = [name for name in results[0].value if name != "carry_forward"]
+    figure, axes = new_axes("Back-test as of (UTC)", "Error, % of carry-forward's")
+    names = [name for name in _SPENDS if name in results[0].value]
     lines = {name: [100 * error_ratio(result, name) for result in results] for name in names}
-    _line(axes, [-0.5, len(results) - 0.5], [100, 100], _GUIDE, "Carry-forward = 100 %")
+    draw_line(axes, [-0.5, len(results) - 0.5], [100, 100], GUIDE, "Carry-forward = 100 %")
     _lines(axes, np.arange(len(results)), lines)
     axes.margins(y=0.15)
     axes.yaxis.set_major_formatter("{x:g}")
     _dates(axes, results)
-    _legend(axes, columns=2)
+    draw_legend(axes, columns=2)
     alt = _alt("Error of spend in % of carry-forward's", results, lines, "{:.1f}")
     return Chart("error_over_time", f"Error of expected spend, {_span(results)}", alt, figure)
 
 
 def rhythm_chart(rhythm: Rhythm, horizon_days: int) -> Chart:
     """Share of returns that have come after so many days of silence, with the horizon and the one the data choose."""
-    figure, axes = _axes("Days since the last purchase", "Returns that have come, %")
+    figure, axes = new_axes("Days since the last purchase", "Returns that have come, %")
     last = max(float(rhythm.days[np.searchsorted(rhythm.returned, 0.99)]), 1.1 * horizon_days)
     shown = rhythm.days <= last
-    curve = _Style(_FIRST, "", (0, None), 2.2)
-    _line(axes, rhythm.days[shown], 100 * rhythm.returned[shown], curve, "Of all returns")
+    curve = Style(FIRST, "", (0, None), 2.2)
+    draw_line(axes, rhythm.days[shown], 100 * rhythm.returned[shown], curve, "Of all returns")
     for days, style, text in (
-        (horizon_days, _Style(_SECOND, "", (0, (5, 2)), 1.6), f"Horizon, {horizon_days} days"),
-        (rhythm.horizon_days, _Style(_THIRD, "", (0, (2, 1.5)), 1.6), f"By the data, {rhythm.horizon_days} days"),
+        (horizon_days, Style(SECOND, "", (0, (5, 2)), 1.6), f"Horizon, {horizon_days} days"),
+        (rhythm.horizon_days, Style(THIRD, "", (0, (2, 1.5)), 1.6), f"By the data, {rhythm.horizon_days} days"),
     ):
-        _line(axes, [days, days], [0, 100], style, text)
+        draw_line(axes, [days, days], [0, 100], style, text)
     axes.set_xlim(0, last)
     axes.set_ylim(0, 100)
-    _legend(axes, columns=2)
+    draw_legend(axes, columns=2)
     alt = (
         f"Of all returns, {percent(rhythm.returned_by(horizon_days))} come within the horizon of {horizon_days} days; "
         f"{percent(RETURNED)} within {rhythm.horizon_days} days."
@@ -257,29 +261,31 @@ def error_ratio(result: BacktestResult, name: str) -> float:
     return result.value[name]["mae"] / carried if carried else float("nan")
 
 
-def _axes(across: str, up: str) -> tuple[Figure, Axes]:
+def new_axes(across: str, up: str) -> tuple[Figure, Axes]:
+    """An empty chart with the names of its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(across, color=_SOFT, fontsize=10)
-    axes.set_ylabel(up, color=_SOFT, fontsize=10)
-    axes.tick_params(colors=_SOFT, labelsize=10, length=0)
-    axes.grid(axis="y", color=_LINE, linewidth=0.8)
+    axes.set_xlabel(across, color=SOFT, fontsize=10)
+    axes.set_ylabel(up, color=SOFT, fontsize=10)
+    axes.tick_params(colors=SOFT, labelsize=10, length=0)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
-        spine.set_color(_SOFT)
+        spine.set_color(SOFT)
     return figure, axes
 
 
 def _lines(axes: Axes, place: ArrayLike, lines: Mapping[str, Sequence[float]]) -> None:
     """A line for each model; a ValueError, and none left out, where there are more of them than styles."""
-    for (name, figures), style in zip(lines.items(), _STYLES[: len(lines)], strict=True):
-        _line(axes, place, figures, style, label(name))
+    for (name, figures), style in zip(lines.items(), STYLES[: len(lines)], strict=True):
+        draw_line(axes, place, figures, style, label(name))
 
 
-def _line(axes: Axes, x: ArrayLike, y: ArrayLike, style: _Style, text: str) -> None:
+def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, style: Style, text: str) -> None:
+    """A line, and its name for the legend."""
     axes.plot(
         x,
         y,
@@ -292,14 +298,15 @@ def _line(axes: Axes, x: ArrayLike, y: ArrayLike, style: _Style, text: str) -> N
     )
 
 
-def _legend(axes: Axes, columns: int) -> None:
+def draw_legend(axes: Axes, columns: int) -> None:
+    """The names of what is drawn, above it."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
         ncols=columns,
         frameon=False,
         fontsize=10,
-        labelcolor=_INK,
+        labelcolor=INK,
         borderaxespad=0,
         borderpad=0.2,
         handlelength=1.9,

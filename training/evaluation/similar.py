@@ -12,13 +12,16 @@ _MOST_POINTS = 20
 
 
 def ratio_intervals(prediction: Floats, actual: Floats) -> Similar:
-    """5 % and 95 % quantiles of actual / predicted along the prediction: where one customer's outcome lies."""
-    tail = (1 - CONFIDENCE) / 2
-    points = []
+    """Quantiles of actual / predicted along the prediction, 90 % between them: where one customer's outcome lies.
+
+    5 % lie below and 5 % above. Where more than 5 % spend nothing, nobody lies below, and 10 % above.
+    """
+    points: list[tuple[float, float, float]] = []
     for rows in _neighbours(prediction):
         ratio = actual[rows] / prediction[rows]
-        low, high = np.quantile(ratio, [tail, 1 - tail])
-        points.append((float(prediction[rows].mean()), float(max(low, 0.0)), float(high)))
+        low = max(float(np.quantile(ratio, (1 - CONFIDENCE) / 2)), 0.0)
+        below = float(np.mean(ratio < low))
+        points.append((float(prediction[rows].mean()), low, float(np.quantile(ratio, min(below + CONFIDENCE, 1.0)))))
     return _curve("quantiles of actual over predicted among similar predictions, out of customer", points, prediction)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kernel.settings import Settings
     from training.backtest import BacktestResult
     from training.evaluation.grade import Grade
+    from training.evaluation.value_grade import ValueGrade
     from training.labels.rhythm import Rhythm
 
 FEW_CHURNERS = 100
@@ -153,14 +154,38 @@ def value_sentences(result: BacktestResult, settings: Settings) -> list[str]:
     """Spend at one date: the total, and the error for one customer."""
     currency, days = settings.project.currency, settings.value.horizon_days
     expected, actual = float(result.expected.sum()), float(result.spend.sum())
-    ratio = percent(result.value["two_part"]["total_ratio"])
+    ratio = percent(result.value["trees"]["total_ratio"])
     errors = {name: money(metrics["mae"], currency) for name, metrics in result.value.items()}
-    rest = [f"{_article(name)} by {error}" for name, error in errors.items() if name != "two_part"]
+    rest = [f"{_article(name)} by {error}" for name, error in errors.items() if name != "trees"]
     return [
         f"Expected total spend in the {days} days after {day(result.as_of)} was {ratio} of the actual: "
         f"{money(expected, currency)} expected, {money(actual, currency)} spent.",
-        f"For one customer the two-part model missed by {errors['two_part']} on average, {listed(rest)}.",
+        f"For one customer the model missed by {errors['trees']} on average, {listed(rest)}.",
+        *([] if result.value_grade is None else [value_grade_sentence(result.value_grade)]),
     ]
+
+
+def value_grade_sentence(grade: ValueGrade) -> str:
+    """The grade of the lifetime value, how sure it is, and what it says."""
+    others = [f"{letter} in {percent(share)}" for letter, share in grade.sureness.items() if share >= _WORTH_SAYING]
+    return (
+        f"Grade {grade.letter} ({listed(others)} of resampled customers). Of the {grade.high_value:,} customers who "
+        f"spent most, {percent(grade.found)} are among those of whom the model expects most; the formula finds "
+        f"{percent(grade.baseline_found)}."
+    )
+
+
+def segment_sentence(result: BacktestResult) -> str:
+    """What the intervals of totals held; empty where there are too few customers for a segment."""
+    found = result.segments
+    held = [f"{percent(share)} of segments of {size} customers" for size, share in found.random.items()]
+    alike = [f"{percent(share)} of {size}" for size, share in found.alike.items()]
+    if not held:
+        return ""
+    return (
+        f"The {percent(CONFIDENCE)} intervals of totals held those of {listed(held)} drawn by chance on "
+        f"{day(result.as_of)}; of segments of customers with similar expectations, {listed(alike)}."
+    )
 
 
 def rhythm_sentence(rhythm: Rhythm, horizon_days: int) -> str:
@@ -228,7 +253,7 @@ def _about_churn(result: BacktestResult) -> list[str]:
 
 
 def _about_value(result: BacktestResult) -> list[str]:
-    date, ratio = day(result.as_of), result.value["two_part"]["total_ratio"]
+    date, ratio = day(result.as_of), result.value["trees"]["total_ratio"]
     notes: list[str] = []
     if not math.isfinite(ratio):
         notes.append(f"{date}: nobody spent anything, so totals cannot be compared.")
@@ -240,12 +265,12 @@ def _about_value(result: BacktestResult) -> list[str]:
             f"{date}: {percent(CONFIDENCE)} intervals of spend held {percent(result.interval_coverage)}: too {width}."
         )
     closest = min(result.value, key=lambda name: result.value[name]["mae"])
-    if closest != "two_part":
-        notes.append(f"{date}: {_article(closest)} missed the spend of one customer by less than the two-part model.")
+    if closest != "trees":
+        notes.append(f"{date}: {_article(closest)} missed the spend of one customer by less than the model.")
     return notes
 
 
 def coverage(results: Sequence[BacktestResult]) -> str:
     """What the intervals of spend held at each date."""
     held = listed([f"{percent(result.interval_coverage)} of customers on {day(result.as_of)}" for result in results])
-    return f"The {percent(CONFIDENCE)} intervals of the two-part model held the actual spend of {held}."
+    return f"The {percent(CONFIDENCE)} intervals of one customer held the actual spend of {held}."

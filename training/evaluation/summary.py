@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from training.backtest import BacktestResult
 
-BASELINES = frozenset({"logistic_regression", "p_alive", "recency_rule", "carry_forward"})
+BASELINES = frozenset(
+    {"logistic_regression", "p_alive", "recency_rule", "carry_forward", "formula", "rfm_cells", "cohort_curve"}
+)
 Subject = Literal["churn", "value"]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _MOST_GROUPS = 8
-_CHOSEN = frozenset({"model", "two_part"})  # those whose predictions the back-test keeps and the charts show
+_CHOSEN = frozenset({"model", "trees"})  # those whose predictions the back-test keeps and the charts show
 
 
 @dataclass(frozen=True, slots=True)

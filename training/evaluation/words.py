@@ -16,10 +16,14 @@ _LABELS = {
     "model": "Model",
     "logistic_regression": "Logistic regression",
     "recency_rule": "Recency rule",
-    "p_alive": "P(alive), BG/NBD",
-    "two_part": "Two-part model",
-    "btyd": "BG/NBD",
+    "p_alive": "P(alive)",
+    "trees": "Trees over BTYD",
+    "two_part": "Two-part trees",
+    "btyd": "BTYD",
     "carry_forward": "Carry-forward",
+    "formula": "Formula",
+    "rfm_cells": "RFM cell mean",
+    "cohort_curve": "Cohort curve",
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
