@@ -219,6 +219,26 @@ def report(
     out.print(f"Report: {to}", soft_wrap=True)
 
 
+@app.command(epilog="Example: foresight value -c examples/complete_journey --where \"churn_band = 'high'\"")
+def value(
+    config: Config = Path("foresight.toml"),
+    as_of: AsOf = None,
+    where: Annotated[
+        str | None, typer.Option(help="A SQL condition over scores, features and attributes; default: everybody.")
+    ] = None,
+) -> None:
+    """Say what a segment is worth: its expected total spend, with the interval of the total."""
+    from foresight.console import segment_lines
+
+    project = _open(config)
+    moment = project.moment(as_of) if as_of else project.default_as_of()
+    with problems.status("score"):
+        runtime = project.runtime(as_of=moment)
+        found = runtime.total_value(where)
+    for line in segment_lines(found, moment, runtime.horizon_days, runtime.currency):
+        out.print(line)
+
+
 @app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")
 def rollback(
     kind: Annotated[ModelKind, typer.Argument(help="Which model to take back.")],

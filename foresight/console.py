@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -18,6 +19,7 @@ from features.engine.definition import FeatureSet, Unit
 from features.engine.snapshot import Snapshot, StoredRows
 from features.groups import group_label
 from features.usability.report import UsabilityReport
+from kernel.segment import SegmentValue
 from training.backtest import BacktestResult
 from training.evaluation.band_changes import summed
 from training.evaluation.statements import grade_sentence, treated_sentence
@@ -197,6 +199,19 @@ def rhythm_lines(rhythm: Rhythm, horizon_days: int) -> Iterable[RenderableType]:
     yield "To take what the data choose, write:"
     yield "\\[churn]"
     yield f"horizon_days = {rhythm.horizon_days}"
+
+
+def segment_lines(found: SegmentValue, as_of: datetime, horizon_days: int, currency: str) -> Iterable[str]:
+    """What a segment is worth."""
+    if not found.customers:
+        yield "No customer with a value meets the condition."
+        return
+    yield (
+        f"{found.customers:,} customers, net spend expected in the {horizon_days} days from {as_of:%Y-%m-%d} (UTC): "
+        f"{found.expected:,.0f} {currency} in all, {found.confidence:.0%} interval of the total "
+        f"{found.low:,.0f} to {found.high:,.0f} {currency}"
+    )
+    yield f"{found.expected / found.customers:,.2f} {currency} a customer on average"
 
 
 def training_lines(outcome: TrainingOutcome) -> Iterable[RenderableType]:

@@ -25,6 +25,7 @@ from features.usability.report import UsabilityReport, usability
 from kernel.clock import parse_as_of, utc_now
 from kernel.errors import UsageError
 from kernel.model_registry import ModelRegistry
+from kernel.segment import SegmentValue
 from kernel.settings import Settings, load_settings
 from kernel.types import LowerBand
 from serving.answers import AnswerContext
@@ -221,6 +222,17 @@ class Project:
         writer_of(path)
         runtime = open_runtime_on(self.settings, load_scorer(self.settings), self.publish(as_of=as_of))
         return write_scores(runtime, path, advance, reasons_for=reasons_for)
+
+    def total_value(self, *, as_of: Moment, where: str | None = None) -> SegmentValue:
+        """Expected total spend of a segment over the learnt horizon, with the interval of the total.
+
+        Args:
+            where: a SQL condition over scores, features and attributes, such as ``churn_band = 'high'``; None for all.
+
+        Raises:
+            UsageError: the condition is none, or names an unknown field.
+        """
+        return self.runtime(as_of=as_of).total_value(where)
 
     def what_would_change(self, customer_id: str, *, as_of: Moment) -> list[LowerBand]:
         """What would bring one customer into a lower churn band, the nearest first.

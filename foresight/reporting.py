@@ -13,6 +13,7 @@ from kernel.settings import Settings
 from training.backtest import BacktestResult
 from training.evaluation.plots import write_plots
 from training.evaluation.report import PublishedFigure, render_report
+from training.labels.buying import WeeklyPurchases, cohort_spend, weekly_purchases
 from training.labels.rhythm import Rhythm, purchase_rhythm
 from training.splits import training_cutoffs
 
@@ -86,6 +87,14 @@ def _rhythm(project: Project, as_of: datetime) -> Rhythm | None:
         return None
 
 
+def _purchases(project: Project, as_of: datetime) -> WeeklyPurchases | None:
+    try:
+        # As far as the back-test looked: its labels are known until then.
+        return weekly_purchases(project.profiles, as_of, as_of + timedelta(days=project.trainer.window.days))
+    except NotEnoughDataError:
+        return None
+
+
 def write_report(project: Project, results: Sequence[BacktestResult], path: Path) -> None:
     """Write the page.
 
@@ -117,4 +126,6 @@ def _page(project: Project, results: Sequence[BacktestResult], models: Mapping[s
         made_at=utc_now(),
         published=published_figures(project.settings, results),
         rhythm=_rhythm(project, as_of),
+        purchases=_purchases(project, as_of),
+        cohorts=cohort_spend(project.profiles, as_of),
     )

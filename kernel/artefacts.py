@@ -116,6 +116,14 @@ class OrderValues(Part):
     usual: float = 1.0
 
 
+class ContractParameters(Part):
+    """Shifted-beta-geometric, of contracts that renew every ``days_per_period`` days."""
+
+    alpha: float
+    beta: float
+    days_per_period: float
+
+
 class HorizonValue(Part):
     """Expected spend over another horizon than the one that was learnt.
 
@@ -193,6 +201,7 @@ class ValueManifest(Manifest):
     intervals: Similar
     newcomers: Similar | None = None  # intervals of customers of at most NEWCOMER_DAYS; None where too few are known
     purchases: PurchaseParameters
+    contracts: ContractParameters | None = None  # of customers with a running contract, where these churn
     order_values: OrderValues
     net_share: float  # net spend / gross spend of the past: what returns leave
     pace_weights: dict[str, float]  # of the paces that make the expected spend if nothing changes

@@ -40,6 +40,7 @@ class PurchaseParameters(Part):
 
         Raises:
             RegistryError: a parameter is missing or unknown.
+            UsageError: one is not above 0.
         """
         return FAMILIES[self.family].from_dict(self.parameters)
 
@@ -63,7 +64,7 @@ class Outlook:
 def outlook(
     model: PurchaseModel, horizons_days: Sequence[float], frequency: Floats, recency_days: Floats, T_days: Floats
 ) -> Outlook:
-    """All of it; customers of the same history are computed once.
+    """All of it; what depends on frequency and T alone is computed once for all customers alike in them.
 
     Args:
         frequency, recency_days, T_days: shape (rows,).
@@ -72,15 +73,23 @@ def outlook(
         DataError: the histories contradict themselves, see ``kernel.btyd.checked_histories``.
         UsageError: a horizon is negative or not finite.
     """
-    columns = checked_histories(frequency, recency_days, T_days)
-    # One customer: to look for others like it costs more than the answer.
-    row_of, (x, t_x, age) = (np.zeros(1, dtype=np.intp), list(columns)) if len(frequency) == 1 else _distinct(*columns)
-    alive = model.probability_alive(x, t_x, age)
-    purchases = np.column_stack([alive * model.purchases_if_alive(days, x, age) for days in horizons_days])
-    return Outlook(alive[row_of], purchases[row_of], model.median_wait_days(x, age)[row_of])
+    x, t_x, age = checked_histories(frequency, recency_days, T_days)
+    alive = _probability_alive(model, x, t_x, age)
+    pair_of, (x, age) = _distinct(x, age)
+    if_alive = np.column_stack([model.purchases_if_alive(days, x, age) for days in horizons_days])
+    return Outlook(alive, alive[:, None] * if_alive[pair_of], model.median_wait_days(x, age)[pair_of])
+
+
+def _probability_alive(model: PurchaseModel, x: Floats, t_x: Floats, age: Floats) -> Floats:
+    if isinstance(model, BgNbd):  # a formula: to look for customers of the same history costs more
+        return model.probability_alive(x, t_x, age)
+    row_of, histories = _distinct(x, t_x, age)
+    return model.probability_alive(*histories)[row_of]
 
 
 def _distinct(*columns: Floats) -> tuple[NDArray[np.intp], list[Floats]]:
+    if len(columns[0]) == 1:  # to look for others like it costs more than the answer
+        return np.zeros(1, dtype=np.intp), list(columns)
     groups = pd.DataFrame(dict(enumerate(columns))).groupby(list(range(len(columns))), sort=False)
     row_of = groups.ngroup().to_numpy()
     first = np.empty(int(row_of.max()) + 1, dtype=np.intp)

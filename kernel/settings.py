@@ -215,12 +215,14 @@ class ValueSettings(Section):
 
     ``high_value``: of high value are the ``high_value_share`` of customers with the highest value ("top"), or the
     fewest who together hold that share of all expected spend ("share_of_spend", the 80/20 rule with .8).
+    ``alternatives``: what else the back-test may choose in place of the trees over BTYD.
     ``discount_rate``: what money in a year is worth less than today. ``margin``: the share of net spend that is profit.
     """
 
     horizon_days: Days = 90
     high_value: Literal["top", "share_of_spend"] = "top"
     high_value_share: float = Field(default=0.2, gt=0, lt=1)
+    alternatives: tuple[Literal["btyd", "two_part"], ...] = ("btyd",)
     discount_rate: float = Field(default=0.1, ge=0, le=1)
     margin: float | None = Field(default=None, gt=0, le=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from kernel.artefacts import (
 from kernel.btyd import GammaGamma
 from kernel.errors import RegistryError
 from kernel.purchases import PurchaseModel, outlook
+from kernel.sbg import Sbg
 from kernel.segment import SegmentValue, segment_value
 
 BOOSTERS = ("trees", "buy", "spend")
@@ -133,7 +134,12 @@ class ValuePredictor:
                 raise RegistryError(
                     f"The model's file '{name}.txt' is missing.", where=str(folder), fix="Train the model again."
                 )
-        return cls(manifest, {name: lgb.Booster(model_file=str(file)) for name, file in files.items()})
+        try:
+            return cls(manifest, {name: lgb.Booster(model_file=str(file)) for name, file in files.items()})
+        except lgb.basic.LightGBMError as error:
+            raise RegistryError(
+                "The model's trees cannot be read.", where=str(folder), fix="Train the model again."
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write the model's native files."""
@@ -213,7 +219,23 @@ class ValuePredictor:
             found = outlook(model, horizons_days, x[known], t_x[known], T[known])
             alive[known], purchases[known], wait[known] = found.alive, found.purchases, found.wait_days
             usual[known] = model.median_wait_days(x[known], t_x[known])
-        return History(known, alive, purchases, wait, usual, self._order_value(frame, x))
+        history = History(known, alive, purchases, wait, usual, self._order_value(frame, x))
+        return history if self.manifest.contracts is None else self._with_contracts(history, frame, horizons_days)
+
+    def _with_contracts(self, history: History, frame: pd.DataFrame, horizons_days: Sequence[float]) -> History:
+        """Who has a running contract is a customer, and pays until it ends."""
+        assert self.manifest.contracts is not None
+        contracts = Sbg(**self.manifest.contracts.model_dump())
+        age = _column(frame, "subscription_age_days")
+        running = np.isfinite(age) & (_column(frame, "active_subscriptions") > 0)
+        if not running.any():
+            return history
+        renewals = np.floor(np.maximum(age[running], 0.0) / contracts.days_per_period)
+        alive, purchases = history.alive.copy(), history.purchases.copy()
+        alive[running] = 1.0
+        payments = [contracts.expected_payments(days, renewals) for days in horizons_days]
+        purchases[running] = np.column_stack(payments)
+        return replace(history, known=history.known | running, alive=alive, purchases=purchases)
 
     def _order_value(self, frame: pd.DataFrame, frequency: Floats) -> Floats:
         values, monetary = self.manifest.order_values, _column(frame, "monetary_value")

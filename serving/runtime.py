@@ -21,20 +21,25 @@ from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import utc_now
 from kernel.errors import NotFoundError, UsageError, did_you_mean
 from kernel.model_registry import ModelRegistry
+from kernel.segment import SegmentValue
 from kernel.settings import Settings, load_settings
 from kernel.types import LowerBand
 from kernel.value_predictor import ValuePredictor
-from serving.decisioning.catalogue import Catalogue, load_catalogue
+from serving.decisioning.catalogue import SCORE_FIELDS, Catalogue, load_catalogue
 from serving.decisioning.columns import Kind
 from serving.decisioning.decide import decide
 from serving.decisioning.decision import Decision
 from serving.decisioning.policy import PolicySettings
+from serving.decisioning.rules import compile_rule
 from serving.insights import Insight, ModelVersions
 from serving.profile import ProfileEngine, profile_features
 from serving.schemas import ProfileInput
 from serving.scoring.band_log import BandLog
 from serving.scoring.changes import lower_bands
 from serving.scoring.scorer import Scorer, Scores
+
+_CHUNK = 20_000
+_NO_REASONS = 101.0  # no percentile is so high
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,28 @@ class Runtime:
         [decision] = self.decide(scores, found.features, as_of)
         return Insight(scores.score(0), decision), lower_bands(self.scorer, found.features, scores)
 
+    def total_value(self, where: str | None = None) -> SegmentValue:
+        """Expected net spend over the learnt horizon of all customers of the snapshot who may be profiled and have a
+        value, and where the actual total lies.
+
+        Args:
+            where: a SQL condition over scores, features and attributes, as in the rules of the catalogue; None for all.
+
+        Raises:
+            UsageError: the condition is none, or names an unknown field.
+        """
+        fields = {**_kinds(self.features), **SCORE_FIELDS}
+        rule = None if where is None else compile_rule(where, fields, where="the condition on customers")
+        parts = [np.empty(0)]
+        for chunk in self.snapshot.chunks(_CHUNK):
+            scores = self.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
+            spend = scores.numbers["lifetime_value"].to_numpy()
+            wanted = ~np.isnan(spend)
+            if rule is not None:
+                wanted &= rule.evaluate(scores.for_rules(chunk.features)).passed
+            parts.append(spend[wanted])
+        return self.scorer.value.total(np.concatenate(parts))
+
     def decide(self, scores: Scores, features: pd.DataFrame, as_of: datetime) -> Sequence[Decision | None]:
         """A decision for each row; None without a catalogue, and for a customer of whom nothing may be decided."""
         if self.catalogue is None or not len(scores):
@@ -259,5 +286,8 @@ def load_scorer(settings: Settings) -> Scorer:
 def _catalogue(settings: Settings, features: FeatureSet) -> Catalogue | None:
     if settings.actions.catalogue is None:
         return None
-    kinds = {feature.name: Kind.TEXT if feature.is_word else Kind.NUMBER for feature in features}
-    return load_catalogue(settings.path(settings.actions.catalogue), kinds)
+    return load_catalogue(settings.path(settings.actions.catalogue), _kinds(features))
+
+
+def _kinds(features: FeatureSet) -> dict[str, Kind]:
+    return {feature.name: Kind.TEXT if feature.is_word else Kind.NUMBER for feature in features}

@@ -12,9 +12,7 @@ from kernel.types import Band
 from tests.doubles.models import value_predictor
 from training.backtest import BacktestResult
 from training.evaluation.calibration import calibration_metrics, reliability
-from training.evaluation.discrimination import (
-    ranking_metrics,
-)
+from training.evaluation.discrimination import ranking_metrics
 from training.evaluation.economics import contacts
 from training.evaluation.factors import BandFactors
 from training.evaluation.grade import grade_churn, recency_rules
@@ -38,8 +36,17 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
     recency = np.where(place % 2 == 0, 40.0, 10.0)
     spend = np.where(churned > 0, 0.0, 100.0)
     expected = np.full(customers, 90.0) + place / customers
-    carried = np.full(customers, 60.0)
-    features = pd.DataFrame({"days_since_last_purchase": recency, "orders_90d": 3.0, "spend_90d": 120.0 + place})
+    carried = 60.0 + place % 7
+    features = pd.DataFrame(
+        {
+            "days_since_last_purchase": recency,
+            "orders_90d": 3.0,
+            "spend_60d": carried * 60 / 56,
+            "spend_90d": 120.0 + place,
+            "T_days": 200.0,
+            "frequency": place % 5,
+        }
+    )
     return BacktestResult(
         as_of=as_of,
         customers=customers,
@@ -53,7 +60,7 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
         value={
             "trees": value_metrics(expected, spend),
             "btyd": value_metrics(expected + place, spend),
-            "carry_forward": value_metrics(carried + place % 7, spend),
+            "carry_forward": value_metrics(carried, spend),
         },
         reliability=reliability(probability, churned),
         probability=probability,
@@ -62,7 +69,7 @@ def result(as_of: datetime = NOVEMBER, customers: int = 1000, left: int = 100) -
         expected_by={"trees": expected, "btyd": expected + place},
         value_model=value_predictor(),
         segments=SegmentCoverage({50: 0.91, 500: 0.88}, {50: 0.86, 500: 0.8}),
-        value_grade=grade_value(expected, spend, carried + place % 7, share=0.2),
+        value_grade=grade_value(expected, spend, carried, share=0.2),
         spend=spend,
         recency=recency,
         interval_coverage=0.9,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from training.evaluation.missed import Group, fates
 from training.evaluation.segments import SegmentCoverage, segment_coverage
 from training.evaluation.value import value_metrics
 from training.evaluation.value_grade import ValueGrade, grade_value
+from training.labels.contracts import ContractLives, contract_lives
 from training.labels.label import churn_label, spend_label
 from training.labels.window import LabelWindow
 from training.models.baselines import logistic_churn, recency_rule
@@ -170,7 +171,14 @@ class Trainer:
             self.settings,
             as_of,
             self._fingerprint(as_of),
+            self._contracts(as_of),
         )
+
+    def _contracts(self, as_of: datetime) -> ContractLives | None:
+        churn = self.settings.churn
+        if churn.definition != "subscriptions":
+            return None
+        return contract_lives(self.builder.profiles, as_of, churn.competing_ends, grace_days=churn.grace_days)
 
     def _fingerprint(self, as_of: datetime) -> str:
         return self.builder.profiles.fingerprint(as_of)
@@ -187,11 +195,10 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     every = builder.training_set([as_of], as_of + timedelta(days=trainer.window.days))
     test = every.churn_cohort
     churn, job = trainer.fit_churn(as_of, data), trainer.value_job(as_of, data)
-    values = {name: fit_value(job, name) for name in get_args(SpendModel)}
+    names: tuple[SpendModel, ...] = ("trees", *settings.value.alternatives)
+    values = {name: fit_value(job, name) for name in names}
     value: ValuePredictor = values["trees"]
-    expected_by: dict[SpendModel, Floats] = {
-        name: model.expected_spend(test.features) for name, model in values.items()
-    }
+    expected_by: dict[SpendModel, Floats] = {name: values[name].expected_spend(test.features) for name in names}
     inputs = churn.inputs(test.features)
     probability, expected = churn.probability(inputs), expected_by["trees"]
     low, high = value.interval(expected, test.features)

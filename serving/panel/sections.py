@@ -22,6 +22,7 @@ from serving.panel.words import (
 from serving.schemas import ActionAnswer, CustomerScore, ReasonAnswer, WithheldActionAnswer
 
 _NOTHING = Html("")
+_YEAR = 12  # months
 _MOST_REASONS = 5
 
 
@@ -105,6 +106,16 @@ def _facts(score: CustomerScore) -> Html:
         facts.append(("Still a customer", percent(score.probability_alive)))
     if score.expected_purchases is not None:
         facts.append(("Expected purchases", count(score.expected_purchases)))
+    if score.value_12m is not None and score.value_12m_low is not None and score.value_12m_high is not None:
+        likely = f"{money(score.value_12m_low, score.currency)} to {money(score.value_12m_high, score.currency)}"
+        carried = "" if score.value_shown_months >= _YEAR else f"; outcomes known for {score.value_shown_months} months"
+        facts.append(("In 12 months", f"{money(score.value_12m, score.currency)} (likely {likely}{carried})"))
+    if score.historic_value is not None:
+        facts.append(("So far", money(score.historic_value, score.currency)))
+    if score.next_order_date is not None:
+        facts.append(("Next order, if still a customer", f"half come by {score.next_order_date:%-d %b %Y}"))
+    if score.days_overdue is not None and score.days_overdue >= 1:
+        facts.append(("Overdue", f"{score.days_overdue:.0f} days"))
     if score.value_percentile is not None:
         facts.append(("Value among customers", top_share(score.value_percentile).capitalize()))
     facts.append(("Currency", score.currency))

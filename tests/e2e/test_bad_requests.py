@@ -13,7 +13,6 @@ import pytest
 
 from foresight.service_process import running_service
 from kernel.artefacts import ValueManifest, read_manifest
-from kernel.btyd import BgNbd
 from kernel.churn_predictor import ChurnPredictor
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, Trained
@@ -200,7 +199,7 @@ def test_without_history_the_answer_is_the_populations_prior(
     value = read_manifest(registry.download(registry.require(settings.model_name("value"))), ValueManifest)
     [score] = service.post("/v1/score", json=PRIOR_PROFILES[case]).json()["scores"]
     assert score["status"] == "insufficient_history"
-    purchases = BgNbd(**value.bg_nbd.model_dump()).population(value.horizon_days)
+    purchases = value.purchases.model().population(value.horizon_days)
     assert {name: score[name] for name in NUMBERS} == {
         "churn_probability": churn.manifest.base_rate,
         "churn_probability_low": low,

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import features as speed
 from benchmarks import moments, one_profile, scoring
+from benchmarks import value as worth
 from benchmarks.data import AS_OF, EXAMPLE, Bench, loaded, naive, repeated, write_replica
 from benchmarks.measure import Figure, apart, percentile
 from benchmarks.pandas_features import pandas_features, read_frames, with_codes
@@ -165,3 +166,29 @@ def test_a_profile_that_differs_is_noticed() -> None:
     one_profile.check_equal(row, row.copy())
     with pytest.raises(AssertionError, match=r"\['orders'\] differ"):
         one_profile.check_equal(row, row.assign(orders=0.0))
+
+
+def test_every_figure_about_value_at_a_small_size(tmp_path: Path) -> None:
+    found = [*worth.figures(Bench(tmp_path), sizes=(2000, 3000), customers=3000, repetitions=1)]
+    assert [figure.unit for figure in found] == ["s", "s", "s", "s", "s", "MB"]
+    assert all(figure.ours > 0 and figure.baseline > 0 for figure in found)
+
+
+def test_made_up_customers_are_as_their_distributions_say() -> None:
+    table = worth.made_up(20_000)
+    age = table["T_days"]
+    assert (table["recency_days"] <= age).all()
+    assert ((table["frequency"] > 0) == (table["recency_days"] > 0)).all()
+    assert (age.min(), age.max()) == (39 * 7 + 1, 78 * 7)
+    # A purchase later on the day of another is no purchase day of its own.
+    expected = sum(worth.PURCHASES.population(days) for days in age.unique()) / age.nunique()
+    assert 0.9 * expected < table["frequency"].mean() < expected
+    mean = table.loc[table["frequency"] > 0, "monetary_value"].mean()
+    assert mean == pytest.approx(worth.ORDERS.population_mean, rel=0.05)
+
+
+def test_purchases_unlike_those_of_lifetimes_are_noticed() -> None:
+    table = worth.made_up(100)
+    worth.check_purchases(table)
+    with pytest.raises(AssertionError):
+        worth.check_purchases(table, replace(worth.PURCHASES, r=0.2427))

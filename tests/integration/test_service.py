@@ -51,6 +51,15 @@ FURTHER_COLUMNS = {
     "churn_score",
     "churn_medium_from",
     "churn_high_from",
+    *(f"value_{months}m{bound}" for months in (1, 3, 6, 12, 24) for bound in ("", "_low", "_high")),
+    "value_shown_months",
+    "value_discounted",
+    "value_margin",
+    "value_at_risk",
+    "historic_value",
+    "expected_order_value",
+    "next_order_date",
+    "days_overdue",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
 

@@ -231,7 +231,7 @@ class TestCharts:
         assert [(chart.title, *(axes.get_xlabel() for axes in chart.figure.axes)) for chart in charts] == [
             ("Predicted and actual churn, 1 Nov 2017", "Predicted churn, %"),
             ("Who left and was found, 1 Nov 2017", "Customers contacted, highest risk first, %"),
-            ("Expected and actual spend, 1 Nov 2017", "Tenth of customers, by expected spend"),
+            ("Expected and actual spend, 1 Nov 2017", "Tenth of customers, highest expected first"),
         ]
         assert charts[2].figure.axes[0].get_ylabel() == "Mean spend per customer, EUR"
 
@@ -246,7 +246,12 @@ class TestCharts:
         (axes,) = backtest_charts(result(), "EUR")[2].figure.axes
         # Expectation rises with the place: the first and the last tenth hold 50 customers each who left.
         assert [bar.get_height() for bar in axes.patches] == [50, *[100] * 8, 50]
-        assert axes.lines[0].get_ydata()[0] == pytest.approx(90.0495)
+        (expected,) = [line for line in axes.lines if line.get_label() == "Expected"]
+        assert expected.get_ydata()[[0, -1]] == pytest.approx([90.9495, 90.0495])
+        # Ninety-five per cent of the mean of 50 times 100 and 50 times 0.
+        (bars,) = axes.collections
+        half = 1.959963984540054 * np.std([0, 100] * 50, ddof=1) / 10
+        assert bars.get_segments()[0][:, 1] == pytest.approx([50 - half, 50 + half])
 
     def test_words_for_those_who_do_not_see(self) -> None:
         chart = auc_over_time_chart([result(SEPTEMBER), result()])
@@ -335,7 +340,7 @@ class TestPage:
 
     def test_grades_and_who_was_missed(self, settings: Settings) -> None:
         rows = [[plain(cell) for cell in row] for row in Reader(page(settings, result())).rows]
-        (grade,) = [row for row in rows if row[:2] == ["1 Nov 2017", "C"]]
+        grade, _ = [row for row in rows if row[:2] == ["1 Nov 2017", "C"]]  # of churn, and of the lifetime value
         assert grade[-1] == "no purchase in the last 28 days"
         assert ["Left, among the first 100", "50", "29 %", "25", "3", "144 EUR"] in rows
         assert ["Stayed", "900", "16 %", "25", "3", "620 EUR"] in rows

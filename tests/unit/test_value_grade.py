@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from training.evaluation.value import DecileBin, deciles, gini, lorenz, top_lift
+from training.evaluation.value import DecileBin, deciles, gini, lorenz
 from training.evaluation.value_grade import ValueGrade, grade_value
 
 SPEND = np.linspace(200, 1, 200)  # the first are of the highest value
@@ -191,14 +191,3 @@ class TestLorenz:
         taken, spent = lorenz(np.array([2.0, 1.0]), np.array(actual))
         assert list(taken) == [0.0, 1.0]
         assert np.isnan(spent).all()
-
-
-class TestTopLift:
-    def test_is_the_mean_of_the_first_over_the_mean_of_all(self) -> None:
-        expected, actual = np.arange(10.0), np.array([0.0, 0, 0, 0, 0, 0, 0, -5, 5, 10])
-        assert top_lift(expected, actual, 0.2) == pytest.approx(7.5)
-        assert top_lift(expected, actual, 0.01) == pytest.approx(10.0)
-
-    @pytest.mark.parametrize("actual", [[0.0, 0.0], [1.0, -5.0]])
-    def test_says_nothing_of_a_total_that_is_not_positive(self, actual: list[float]) -> None:
-        assert np.isnan(top_lift(np.array([2.0, 1.0]), np.array(actual), 0.5))

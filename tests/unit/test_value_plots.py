@@ -20,7 +20,6 @@ from training.evaluation.plots import Chart
 from training.evaluation.value_plots import (
     alive_through_time,
     cohort_curves,
-    decile_chart,
     frequency_recency_heatmaps,
     lorenz_chart,
     weekly_actual_against_expected,
@@ -47,7 +46,7 @@ def cohorts(count: int) -> dict[str, np.ndarray]:
 def lorenz(expected: ArrayLike, spend: ArrayLike) -> Chart:
     known = np.asarray(spend, dtype=float)
     orders = {"model": np.asarray(expected, dtype=float), "carry_forward": np.ones(known.size), "actual": known}
-    return lorenz_chart({name: gains_curve(order, known) for name, order in orders.items()})
+    return lorenz_chart({name: gains_curve(order, known) for name, order in orders.items()}, FEBRUARY)
 
 
 def charts() -> list[Chart]:
@@ -59,8 +58,7 @@ def charts() -> list[Chart]:
         weekly(cumulative=True),
         weekly(currency="EUR"),
         weekly(currency="EUR", cumulative=True),
-        cohort_curves(cohorts(8), "EUR"),
-        decile_chart(spend[::-1], spend, "EUR"),
+        cohort_curves(cohorts(8), "EUR", FEBRUARY),
         lorenz(spend, spend),
     ]
 
@@ -133,19 +131,13 @@ class TestEveryChart:
             ),
             (
                 "cohort_curves",
-                "Spend since the first purchase, by cohort",
+                "Spend since the first purchase, 6 Feb 2017",
                 "Months since the first purchase",
                 "Spend per customer so far, EUR",
             ),
             (
-                "spend_tenths",
-                "Expected and actual spend, best tenth first",
-                "Tenth of customers, highest expected first",
-                "Mean spend per customer, EUR",
-            ),
-            (
                 "lorenz",
-                "Share of all spend, best customers first",
+                "Share of all spend, 6 Feb 2017",
                 "Customers, highest expected first, %",
                 "Share of all spend, %",
             ),
@@ -265,6 +257,9 @@ class TestWeekly:
         assert np.isnan(actual.get_ydata()[2:]).all()
         assert chart.alt.startswith("Spend of all weeks, EUR: expected 40 until 6 Feb 2017")
 
+    def test_days_are_those_of_a_time_zone(self) -> None:
+        assert axes_of(weekly(zone="Europe/Paris")).get_xlabel() == "Week that starts on (Europe/Paris)"
+
     def test_few_dates_under_it(self) -> None:
         ticks = axes_of(weekly()).get_xticklabels()
         assert [tick.get_text() for tick in ticks] == ["9 Jan 2017", "6 Feb 2017", "27 Feb 2017"]
@@ -286,7 +281,7 @@ class TestWeekly:
 class TestCohorts:
     def test_each_line_is_named_at_its_end(self) -> None:
         curves = cohorts(8)
-        axes = axes_of(cohort_curves(curves, "EUR"))
+        axes = axes_of(cohort_curves(curves, "EUR", FEBRUARY))
         names = [line.get_label() for line in axes.lines if not str(line.get_label()).startswith("_")]
         assert names == list(curves)
         assert {text.get_text(): text.xy[1] for text in axes.texts} == {
@@ -297,61 +292,33 @@ class TestCohorts:
 
     def test_names_do_not_overlap(self) -> None:
         alike = {f"Cohort {i}": np.array([10.0, 20 + i / 100]) for i in range(8)}
-        axes = axes_of(cohort_curves(alike, "EUR"))
+        axes = axes_of(cohort_curves(alike, "EUR", FEBRUARY))
         heights = np.array([text.get_position()[1] for text in axes.texts])
         assert (np.diff(heights) >= 0.0749).all()
         assert heights.min() >= 0
         assert heights.max() <= 1
 
     def test_names_that_do_not_overlap_stay(self) -> None:
-        axes = axes_of(cohort_curves({"a": np.array([0, 10.0]), "b": np.array([0, 90.0])}, "EUR"))
+        axes = axes_of(cohort_curves({"a": np.array([0, 10.0]), "b": np.array([0, 90.0])}, "EUR", FEBRUARY))
         top = axes.get_ylim()[1]
         assert [text.get_position()[1] for text in axes.texts] == pytest.approx([10 / top, 90 / top])
 
     def test_a_line_ends_where_nothing_is_known(self) -> None:
-        chart = cohort_curves({"a": np.array([10, 20, NAN]), "b": np.array([NAN, NAN])}, "EUR")
+        chart = cohort_curves({"a": np.array([10, 20, NAN]), "b": np.array([NAN, NAN])}, "EUR", FEBRUARY)
         assert chart.alt == "Spend per customer in EUR, by cohort: a 20 by month 1"
         assert [text.get_text() for text in axes_of(chart).texts] == ["a"]
         drawn(chart)
 
     def test_odd_cohorts(self) -> None:
         drawn(
-            cohort_curves({"$one$ of _": np.array([5.0])}, "EUR"),
-            cohort_curves({"returns": np.array([5, -20, -30.0])}, "EUR"),
-            cohort_curves({}, "EUR"),
+            cohort_curves({"$one$ of _": np.array([5.0])}, "EUR", FEBRUARY),
+            cohort_curves({"returns": np.array([5, -20, -30.0])}, "EUR", FEBRUARY),
+            cohort_curves({}, "EUR", FEBRUARY),
         )
 
     def test_not_more_than_can_be_told_apart(self) -> None:
         with pytest.raises(ValueError, match="9 cohorts"):
-            cohort_curves(cohorts(9), "EUR")
-
-
-class TestDeciles:
-    def test_means_of_tenths_the_best_first(self) -> None:
-        expected = np.random.default_rng(1).permutation(100).astype(float)
-        axes = axes_of(decile_chart(expected, 2 * expected, "EUR"))
-        means = 94.5 - 10 * np.arange(10)
-        assert [bar.get_height() for bar in axes.patches] == list(2 * means)
-        assert list(axes.lines[0].get_ydata()) == list(means)
-
-    def test_words(self) -> None:
-        assert decile_chart([1, 2000], [0, 1500], "EUR").alt == (
-            "Mean spend per customer in EUR by tenth, highest expected first: "
-            "2,000 expected, 1,500 actual; 1 expected, 0 actual"
-        )
-
-    def test_who_is_not_known_is_left_out(self) -> None:
-        axes = axes_of(decile_chart([5, NAN, 3, 1], [4, 9, NAN, 2], "EUR"))
-        assert [bar.get_height() for bar in axes.patches] == [4, 2]
-
-    def test_spend_below_zero_has_a_line_to_hang_from(self) -> None:
-        axes = axes_of(decile_chart([5, 3], [4, -2], "EUR"))
-        assert list(axes.lines[-1].get_ydata()) == [0, 0]
-        assert axes.get_ylim()[0] < -2
-
-    @pytest.mark.parametrize(("expected", "actual"), [([5], [4]), ([5], [-4]), ([NAN], [4]), ([], []), ([0], [0])])
-    def test_odd_customers(self, expected: list[float], actual: list[float]) -> None:
-        drawn(decile_chart(expected, actual, "EUR"))
+            cohort_curves(cohorts(9), "EUR", FEBRUARY)
 
 
 class TestLorenz:
@@ -374,12 +341,12 @@ class TestLorenz:
         assert axes_of(chart).get_ylim()[1] > 120
 
     def test_odd_customers(self) -> None:
-        drawn(lorenz([1], [5]), lorenz([1, 2], [5, NAN]), lorenz([1, 2], [-5, -1]), lorenz_chart({}))
+        drawn(lorenz([1], [5]), lorenz([1, 2], [5, NAN]), lorenz([1, 2], [-5, -1]), lorenz_chart({}, FEBRUARY))
 
     def test_not_more_than_there_are_styles(self) -> None:
         straight = np.array([0.0, 1.0])
         with pytest.raises(ValueError, match="zip"):
-            lorenz_chart({str(i): (straight, straight) for i in range(5)})
+            lorenz_chart({str(i): (straight, straight) for i in range(5)}, FEBRUARY)
 
 
 def shade(chart: Chart, frequency: float, recency: float) -> float:

@@ -13,7 +13,7 @@ FOLDS = 5
 Fit = Callable[[TrainingSet], Callable[[TrainingSet], Floats]]
 
 
-def out_of_fold(data: TrainingSet, fit: Fit, purpose: str = "fold") -> Floats:
+def out_of_fold(data: TrainingSet, fit: Fit, purpose: str = "fold", *, folds: int = FOLDS) -> Floats:
     """Each row's prediction by a model that saw none of that customer's rows.
 
     Args:
@@ -23,17 +23,17 @@ def out_of_fold(data: TrainingSet, fit: Fit, purpose: str = "fold") -> Floats:
     Returns:
         shape (rows,) or (rows, n).
     """
-    fold = customer_folds(data, purpose)
-    parts = [(fold == k, fit(data.rows(fold != k))(data.rows(fold == k))) for k in range(FOLDS)]
+    fold = customer_folds(data, purpose, folds)
+    parts = [(fold == k, fit(data.rows(fold != k))(data.rows(fold == k))) for k in range(folds)]
     predictions = np.empty((len(data), *parts[0][1].shape[1:]))
     for held_out, predicted in parts:
         predictions[held_out] = predicted
     return predictions
 
 
-def customer_folds(data: TrainingSet, purpose: str = "fold") -> np.ndarray:
+def customer_folds(data: TrainingSet, purpose: str = "fold", folds: int = FOLDS) -> np.ndarray:
     """The fold of each row, by a hash of the customer: all rows of one customer share it, and it needs no seed."""
-    return (data.customer_share(purpose) * FOLDS).astype(int)
+    return (data.customer_share(purpose) * folds).astype(int)
 
 
 def newest_half(data: TrainingSet) -> np.ndarray:

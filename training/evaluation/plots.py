@@ -14,11 +14,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from training.evaluation.discrimination import auc_interval, gains_curve
+from training.evaluation.value import deciles
 from training.evaluation.words import day, label, percent
 from training.labels.rhythm import RETURNED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 _SIZE = (4.2, 3.2)  # inches; small, so that its text is still read on a telephone
 _WILSON_CONFIDENCE = 0.9
-_TENTHS = 10
 _CSS = "{http://www.w3.org/2000/svg}"
 
 # Each colour has a CSS variable, with which a page's dark theme replaces it.
@@ -186,19 +187,21 @@ def gains_chart(result: BacktestResult) -> Chart:
 
 
 def value_chart(result: BacktestResult, currency: str) -> Chart:
-    """Mean expected and mean actual spend of each tenth of customers, ordered by expectation."""
-    parts = [part for part in np.array_split(np.argsort(result.expected, kind="stable"), _TENTHS) if len(part)]
-    expected = [float(result.expected[part].mean()) for part in parts]
-    actual = [float(result.spend[part].mean()) for part in parts]
+    """Mean expected and mean actual spend of each tenth of customers, by falling expectation; bars are 95 % intervals
+    of the latter."""
+    parts = deciles(result.expected, result.spend)
+    actual, high = (np.array([getattr(part, name) for part in parts]) for name in ("actual", "high"))
     place = np.arange(1, len(parts) + 1)
-    figure, axes = new_axes("Tenth of customers, by expected spend", f"Mean spend per customer, {currency}")
+    figure, axes = new_axes("Tenth of customers, highest expected first", f"Mean spend per customer, {currency}")
     axes.bar(place, actual, width=0.68, color=LINE, edgecolor=SOFT, linewidth=0.8, label="Actual")
+    axes.errorbar(place, actual, yerr=high - actual, fmt="none", ecolor=SOFT, elinewidth=1.2)
+    expected = [part.expected for part in parts]
     axes.plot(place, expected, color=FIRST, marker="o", linestyle="", markersize=6, label="Expected")
     axes.set_xticks(place)
-    axes.yaxis.set_major_formatter("{x:,.0f}")
+    from_zero(axes)
     draw_legend(axes, columns=2)
-    alt = f"Mean spend per customer in {currency} by tenth of expectation: " + "; ".join(
-        f"{one:,.0f} expected, {other:,.0f} actual" for one, other in zip(expected, actual, strict=True)
+    alt = f"Mean spend per customer in {currency} by tenth, highest expected first: " + "; ".join(
+        f"{one.expected:,.0f} expected, {one.actual:,.0f} actual" for one in parts
     )
     return Chart("value_tenths", f"Expected and actual spend, {day(result.as_of)}", alt, figure)
 
@@ -313,6 +316,23 @@ def draw_legend(axes: Axes, columns: int) -> None:
         handletextpad=0.5,
         columnspacing=1.1,
     )
+
+
+def from_zero(axes: Axes) -> None:
+    """Heights in whole numbers from 0 on, with a line at 0 where some are below."""
+    if axes.dataLim.y0 < 0:
+        axes.axhline(0, color=SOFT, linewidth=0.8)
+    else:
+        axes.set_ylim(bottom=0)
+    whole_numbers(axes.yaxis)
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
+    axis.set_major_formatter("{x:,.0f}")
 
 
 def _dates(axes: Axes, results: Sequence[BacktestResult]) -> None:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from training.evaluation import statements, tables
+from training.evaluation.figures import charts, earlier
 from training.evaluation.markup import tag, written
 from training.evaluation.plots import (
     Chart,
     auc_over_time_chart,
-    error_over_time_chart,
     gains_chart,
     reliability_chart,
     rhythm_chart,
-    value_chart,
 )
+from training.evaluation.report_value import value_section
 from training.evaluation.summary import SummaryRow, summary_rows
 from training.evaluation.tables import PublishedFigure
 from training.evaluation.words import day, listed, minute, what, who
@@ -30,21 +30,11 @@ if TYPE_CHECKING:
     from features.contract.findings import Finding
     from kernel.settings import Settings
     from training.backtest import BacktestResult
+    from training.labels.buying import Cohort, WeeklyPurchases
     from training.labels.rhythm import Rhythm
 
 __all__ = ["PublishedFigure", "SummaryRow", "render_report", "summary_rows"]
 
-_CAPTIONS = {
-    "reliability": "Each point is a tenth of the customers. Points on the dotted line: as many left as were predicted. "
-    "Both scales are square-root scales.",
-    "gains": "The higher the line, the more of those who left are found with the same number of contacts. The points "
-    "mark the first tenth of the customers.",
-    "value_tenths": "Customers in ten equal groups by expected spend. A point at the height of its bar: the group "
-    "spent what was expected.",
-    "auc_over_time": "1 is a perfect order, 0.5 is chance. The bars are 95 % intervals of the model's AUC.",
-    "rhythm": "A silence that still lasts counts for as long as it was watched (Kaplan and Meier); each customer once.",
-    "error_over_time": "Below 100 %: a smaller mean error than when the past spend is carried forward.",
-}
 _GRADES = (
     "A: right about at least half of all customers, and finds at least 10 % more of those who left than the baseline "
     "with as many flags. B: the same, but less than 10 % more. C: otherwise. The small figures are the 90 % interval; "
@@ -66,10 +56,22 @@ _TERMS = (
     ("Brier score", "Mean squared distance of probability and outcome; lower is better."),
     ("Recency rule", "Who has not bought for the longest time leaves first. It gives an order, no probability."),
     ("Logistic regression", "A straight-line model on recency, frequency and spend."),
-    ("P(alive)", "The chance that a customer has not left for good, by the BG/NBD model; it stands for 1 - P(leaves)."),
+    ("P(alive)", "The chance that a customer has not left for good, by BTYD; it stands for 1 - P(leaves)."),
     ("Mean absolute error", "By how much the expected spend of one customer misses on average."),
+    (
+        "Trees over BTYD",
+        "Decision trees that learn by how much spend departs from what BTYD and the customer's current pace foretell.",
+    ),
+    ("Two-part trees", "The same in two parts: whether a customer buys at all, and for how much if so."),
+    (
+        "BTYD",
+        "Buy till you die: purchase counts and order values by the models of the literature (BG/NBD, MBG/NBD or "
+        "Pareto/NBD, and Gamma-Gamma).",
+    ),
     ("Carry-forward", "The spend of the last days goes on as it was."),
-    ("BG/NBD", "Purchase counts and order values by the BG/NBD and Gamma-Gamma models of the literature."),
+    ("Formula", "Average spend a month so far, times the months looked ahead, times the share of customers who go on."),
+    ("RFM cell mean", "What customers of a similar recency, frequency and spend came to."),
+    ("Cohort curve", "What customers came to who were customers for as long."),
     ("Rank correlation", "Spearman's: do those expected to spend more spend more? 0 is chance, 1 is perfect."),
     ("Normalised Gini", "The same for money: how well the top spenders are found; 0 is chance, 1 is perfect."),
 )
@@ -85,6 +87,8 @@ def render_report(
     made_at: datetime,
     published: Sequence[PublishedFigure] = (),
     rhythm: Rhythm | None = None,
+    purchases: WeeklyPurchases | None = None,
+    cohorts: Sequence[Cohort] = (),
 ) -> str:
     """The page: no script, no external asset, every text escaped, light or dark as the reader's system is.
 
@@ -96,6 +100,8 @@ def render_report(
         made_at: when the page was made.
         published: figures of others to stand beside ours.
         rhythm: of the customers, where churn is that no purchase comes.
+        purchases: by week, before and after the newest of ``results``; None where there are none.
+        cohorts: what customers have spent since their first purchase, oldest cohort first.
     """
     ordered = sorted(results, key=lambda result: result.as_of)
     title = f"{settings.project.name}: churn and lifetime value"
@@ -103,7 +109,7 @@ def render_report(
         "main",
         _header(settings, ordered, models, as_of, title),
         _in_short(settings, ordered),
-        *([_churn(settings, ordered), _value(settings, ordered)] if ordered else []),
+        *([_churn(settings, ordered), value_section(settings, ordered, purchases, cohorts)] if ordered else []),
         *([_rhythm(rhythm, settings.churn.horizon_days)] if rhythm is not None else []),
         *([_published(published)] if published else []),
         _findings(findings),
@@ -186,26 +192,8 @@ def _churn(settings: Settings, results: Sequence[BacktestResult]) -> Element:
         tag("p", statements.brier_sentence(results[-1]), class_="under"),
         *([tag("p", unseen, class_="under")] if (unseen := statements.out_of_customer(results[-1])) else []),
         *([tag("p", held, class_="under")] if (held := statements.rate_coverage(results)) else []),
-        _charts([*_churn_charts(results[-1]), *([auc_over_time_chart(results)] if len(results) > 1 else [])]),
-        *_earlier([chart for result in results[:-1] for chart in _churn_charts(result)]),
-    )
-
-
-def _value(settings: Settings, results: Sequence[BacktestResult]) -> Element:
-    currency = settings.project.currency
-    return tag(
-        "section",
-        tag("h2", "Lifetime value"),
-        tag(
-            "p",
-            f"Expected net spend of each customer in the {settings.value.horizon_days} days after the date, in "
-            f"{currency}, compared with what they spent.",
-        ),
-        tag("h3", "The models and what they are compared with"),
-        tables.value_table(results, currency),
-        tag("p", statements.coverage(results), class_="under"),
-        _charts([value_chart(results[-1], currency), *([error_over_time_chart(results)] if len(results) > 1 else [])]),
-        *_earlier([value_chart(result, currency) for result in results[:-1]]),
+        charts([*_churn_charts(results[-1]), *([auc_over_time_chart(results)] if len(results) > 1 else [])]),
+        *earlier([chart for result in results[:-1] for chart in _churn_charts(result)]),
     )
 
 
@@ -214,25 +202,12 @@ def _rhythm(rhythm: Rhythm, horizon_days: int) -> Element:
         "section",
         tag("h2", "The customers' own rhythm"),
         tag("p", statements.rhythm_sentence(rhythm, horizon_days)),
-        _charts([rhythm_chart(rhythm, horizon_days)]),
+        charts([rhythm_chart(rhythm, horizon_days)]),
     )
 
 
 def _churn_charts(result: BacktestResult) -> list[Chart]:
     return [reliability_chart(result), *([gains_chart(result)] if result.churned.any() else [])]
-
-
-def _charts(charts: Sequence[Chart]) -> Element:
-    return tag("div", *(_figure(chart) for chart in charts), class_="charts")
-
-
-def _figure(chart: Chart) -> Element:
-    caption = tag("figcaption", tag("h3", chart.title), tag("p", _CAPTIONS[chart.name]))
-    return tag("figure", caption, chart.svg())
-
-
-def _earlier(charts: Sequence[Chart]) -> list[Element]:
-    return [tag("details", tag("summary", "The same for earlier dates"), _charts(charts))] if charts else []
 
 
 def _published(figures: Sequence[PublishedFigure]) -> Element:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kernel.purchases import FAMILIES, Family
 from training.evaluation.calibration import brier_parts
 from training.evaluation.discrimination import auc_difference, auc_interval, found_in_top
 from training.evaluation.economics import best_cut, campaign, contacts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kernel.settings import Settings
     from training.backtest import BacktestResult
     from training.evaluation.grade import Grade
+    from training.evaluation.tracking import Tracking
     from training.evaluation.value_grade import ValueGrade
     from training.labels.rhythm import Rhythm
 
@@ -33,6 +35,11 @@ _WIDE = 0.05  # half of an interval of the AUC
 _COVERAGE_OFF = 0.03
 _TOTAL_OFF = 0.1
 _WORTH_SAYING = 0.005
+_LEAVES: Mapping[Family, str] = {
+    "bg_nbd": "It supposes that customers leave right after a repeat purchase, or not at all.",
+    "mbg_nbd": "It supposes that customers leave right after a purchase, be it the first, or not at all.",
+    "pareto_nbd": "It supposes that customers may leave at any moment.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,46 @@ def segment_sentence(result: BacktestResult) -> str:
     return (
         f"The {percent(CONFIDENCE)} intervals of totals held those of {listed(held)} drawn by chance on "
         f"{day(result.as_of)}; of segments of customers with similar expectations, {listed(alike)}."
+    )
+
+
+def family_sentence(result: BacktestResult) -> str:
+    """Which models of purchases were chosen from, which one was, and what it supposes."""
+    family = result.value_model.manifest.purchases.family
+    return (
+        f"On {day(result.as_of)} purchases are foretold by {label(family)}: of {listed([*map(label, FAMILIES)])} it "
+        f"came nearest to the actual spend at earlier cut-offs. {_LEAVES[family]}"
+    )
+
+
+def order_value_sentence(result: BacktestResult) -> str:
+    """Whether those who come more often spend more on a purchase day, and what was done about it."""
+    values = result.value_model.manifest.order_values
+    if not values.slope:
+        return (
+            f"On {day(result.as_of)} how much customers spend on a purchase day hardly depended on how often they "
+            "come, as the model of order values (Gamma-Gamma) supposes: nothing had to be changed."
+        )
+    change = 2**values.slope - 1
+    return (
+        f"On {day(result.as_of)} customers with twice as many purchase days spent {percent(abs(change))} "
+        f"{'more' if change > 0 else 'less'} on each, where the model of order values (Gamma-Gamma) supposes that the "
+        f"two are independent. Values are therefore taken to the usual frequency first ({values.usual:,.0f} purchase "
+        "days), and what is expected of a customer back to their own."
+    )
+
+
+def tracking_sentence(tracking: Tracking) -> str:
+    """Purchases in the weeks that the model did not know; empty where none is over."""
+    after = tracking.after()
+    if not len(after.weeks):
+        return ""
+    expected, actual = float(after.expected.sum()), float(after.actual.sum())
+    return (
+        f"Of the {tracking.customers:,} customers with a purchase before {day(tracking.known_until)}, expected repeat "
+        f"purchase days in the {len(after.weeks)} weeks after it were "
+        f"{percent(expected / actual if actual else math.nan)} of the actual: {expected:,.0f} expected by the date of "
+        f"each first purchase alone, {actual:,.0f} came."
     )
 
 

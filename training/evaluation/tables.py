@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -19,7 +20,9 @@ from training.evaluation.words import NONE, day, decimal, label, money, percent
 if TYPE_CHECKING:
     from features.contract.findings import Finding
     from training.backtest import BacktestResult
+    from training.evaluation.grade import Grade
     from training.evaluation.missed import Group
+    from training.evaluation.value_grade import ValueGrade
 
 
 _MOST_GROUPS = 8
@@ -80,30 +83,43 @@ def value_table(results: Sequence[BacktestResult], currency: str) -> Element:
 
 
 def grade_table(results: Sequence[BacktestResult]) -> Element:
-    """The grade at each date, how sure it is, and what it rests on."""
+    """The grade of churn at each date, how sure it is, and what it rests on."""
     heads = ("Date", "Grade", "Sure", "Right about", "Finds", "Baseline finds", "More than it", "Baseline")
-    rows: list[list[str | Element]] = []
-    for result in results:
-        grade = result.grade
-        if grade is None:
-            rows.append([day(result.as_of), *[NONE] * (len(heads) - 1)])
-            continue
-        more = grade.advantage
-        bounds = tag("small", f"{percent(more.low)} to {percent(more.high)}")
-        rows.append(
-            [
-                day(result.as_of),
-                tag("strong", grade.letter),
-                percent(grade.sureness[grade.letter]),
-                percent(grade.right),
-                percent(grade.found),
-                percent(grade.baseline_found),
-                tag("span", percent(more.estimate), bounds, class_="bounded"),
-                grade.baseline,
-            ]
-        )
-    body = tag("tbody", *(_row(row) for row in rows))
-    return _scrolled(tag("table", _head(heads), body, class_="last-words"))
+    rows = [
+        (one.as_of, [*_letter(grade), percent(grade.right), *_finds(grade), grade.baseline] if grade else [])
+        for one, grade in ((one, one.grade) for one in results)
+    ]
+    return _by_date(heads, rows, "last-words")
+
+
+def value_grade_table(results: Sequence[BacktestResult]) -> Element:
+    """The same of lifetime value."""
+    heads = ("Date", "Grade", "Sure", "Spent most", "Finds", "Formula finds", "More than it")
+    rows = [
+        (one.as_of, [*_letter(grade), f"{grade.high_value:,}", *_finds(grade)] if grade else [])
+        for one, grade in ((one, one.value_grade) for one in results)
+    ]
+    return _by_date(heads, rows, None)
+
+
+def _by_date(
+    heads: Sequence[str], rows: Iterable[tuple[datetime, Sequence[str | Element]]], class_: str | None
+) -> Element:
+    """A row for each date; dashes where there are no cells."""
+    unknown = [NONE] * (len(heads) - 1)
+    body = tag("tbody", *(_row([day(date), *(cells or unknown)]) for date, cells in rows))
+    return _scrolled(tag("table", _head(heads), body, class_=class_))
+
+
+def _letter(grade: Grade | ValueGrade) -> list[str | Element]:
+    return [tag("strong", grade.letter), percent(grade.sureness[grade.letter])]
+
+
+def _finds(grade: Grade | ValueGrade) -> list[str | Element]:
+    more = grade.advantage
+    bounds = tag("small", f"{percent(more.low)} to {percent(more.high)}")
+    more_than_it = tag("span", percent(more.estimate), bounds, class_="bounded")
+    return [percent(grade.found), percent(grade.baseline_found), more_than_it]
 
 
 def fates_table(result: BacktestResult, currency: str) -> Element:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm, spearmanr
 
 from kernel.artefacts import Floats
-from training.evaluation.discrimination import gains_curve, lift
+from training.evaluation.discrimination import gains_curve
 
 DECILES = 10
 
@@ -30,15 +30,23 @@ def value_metrics(expected: Floats, actual: Floats) -> dict[str, float]:
     total = float(actual.sum())
     return {
         "mae": float(np.mean(np.abs(expected - actual))),
-        "spearman": float(np.asarray(spearmanr(expected, actual))[0]),
+        "spearman": _rank_correlation(expected, actual),
         "gini": gini(expected, actual) / gini(actual, actual),
         "total_ratio": float(expected.sum()) / total if total else float("nan"),
     }
 
 
+def _rank_correlation(expected: Floats, actual: Floats) -> float:
+    if np.ptp(expected) == 0 or np.ptp(actual) == 0:
+        return float("nan")
+    return float(np.asarray(spearmanr(expected, actual))[0])
+
+
 def gini(order_by: Floats, actual: Floats) -> float:
-    """Gini of the actual spend when customers stand in the order of ``order_by``, highest first."""
-    ordered = actual[np.argsort(-order_by, kind="stable")]
+    """Gini of the actual spend when customers stand in the order of ``order_by``, highest first; ties share alike."""
+    _, place, count = np.unique(order_by, return_inverse=True, return_counts=True)
+    shared = (np.bincount(place, weights=actual) / count)[place]
+    ordered = shared[np.argsort(-order_by, kind="stable")]
     share = np.cumsum(ordered) / ordered.sum()
     return float(share.sum() / len(ordered) - (len(ordered) + 1) / (2 * len(ordered)))
 
@@ -63,14 +71,6 @@ def lorenz(order_by: Floats, actual: Floats) -> tuple[Floats, Floats]:
     if actual.sum() <= 0:
         return np.array([0.0, 1.0]), np.full(2, np.nan)
     return gains_curve(order_by, actual)
-
-
-def top_lift(expected: Floats, actual: Floats, share: float) -> float:
-    """Mean actual spend of the ``share`` of customers with the highest expected, over the mean of all.
-
-    Returns NaN where the total is not positive.
-    """
-    return lift(expected, actual, share) if actual.sum() > 0 else float("nan")
 
 
 def _mean_bounds(values: Floats, confidence: float = 0.95) -> tuple[float, float]:

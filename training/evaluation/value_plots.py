@@ -20,13 +20,14 @@ from training.evaluation.plots import (
     Style,
     draw_legend,
     draw_line,
+    from_zero,
     new_axes,
+    whole_numbers,
 )
 from training.evaluation.words import day, decimal, label, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
     from pandas import DatetimeIndex
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from kernel.btyd import BgNbd
     from kernel.pareto_nbd import ParetoNbd
 
-_TENTHS = 10
 _COLUMNS, _ROWS = 25, 60  # most cells of a heat map
 _PALEST = 0.1  # opacity of the lowest cells, which still differ from none
 _MOST_COHORTS = 8
@@ -110,7 +110,7 @@ def alive_through_time(
     axes.vlines(bought, 0, 5, color=INK, linewidth=1.2, label="Purchase day")
     axes.set_xlim(-0.01 * max(days[-1], 1), 1.01 * max(days[-1], 1))
     axes.set_ylim(0, 101)
-    _whole_numbers(axes.xaxis)
+    whole_numbers(axes.xaxis)
     draw_legend(axes, columns=2)
     lowest = int(np.argmin(alive))
     alt = (
@@ -127,15 +127,17 @@ def weekly_actual_against_expected(
     known_until: datetime,
     *,
     currency: str = "",
+    zone: str = "UTC",
     cumulative: bool = False,
 ) -> Chart:
     """Purchases or spend of each week, actual and expected, with a line where the model stopped knowing.
 
     Args:
-        weeks: first moment of each, rising, aware, in UTC; at least one, shape (weeks,).
+        weeks: first day of each, as a midnight in UTC, rising; at least one, shape (weeks,).
         actual, expected: of all customers, shape (weeks,); NaN where it is not known, which ends a cumulative line.
         known_until: the moment up to which the model knew the purchases.
         currency: of the spend; empty where purchases are counted.
+        zone: time zone of the days.
         cumulative: the sums since the first week instead of the weeks' own.
     """
     from matplotlib.dates import date2num
@@ -148,11 +150,11 @@ def weekly_actual_against_expected(
         for known in [np.asarray(weeks < known_until)]
         for name, values in lines.items()
     )
-    figure, axes = new_axes("Week that starts on (UTC)", f"{what} {'so far' if cumulative else 'per week'}{unit}")
+    figure, axes = new_axes(f"Week that starts on ({zone})", f"{what} {'so far' if cumulative else 'per week'}{unit}")
     for (name, values), style in zip(lines.items(), (_EXPECTED, _ACTUAL), strict=True):
         draw_line(axes, weeks, np.cumsum(values) if cumulative else values, style, name)
     axes.axvline(date2num(known_until), color=SOFT, linestyle=GUIDE.dashes, linewidth=1.4, label="Known until")
-    _from_zero(axes)
+    from_zero(axes)
     _few_dates(axes, weeks)
     draw_legend(axes, columns=3)
     name = f"{'cumulative' if cumulative else 'weekly'}_{what.lower()}"
@@ -160,13 +162,14 @@ def weekly_actual_against_expected(
     return Chart(name, title, alt, figure)
 
 
-def cohort_curves(curves: Mapping[str, Floats], currency: str) -> Chart:
+def cohort_curves(curves: Mapping[str, Floats], currency: str, as_of: datetime) -> Chart:
     """Cumulative spend per customer by whole months since the first purchase, a line for each cohort.
 
     Args:
         curves: by name, oldest cohort first; the i-th figure of a cohort is its customers' mean spend until i months
             after their first purchase, NaN where that is not known yet.
         currency: of the spend.
+        as_of: the moment up to which purchases were looked at.
 
     Raises:
         ValueError: more than 8 cohorts.
@@ -181,47 +184,24 @@ def cohort_curves(curves: Mapping[str, Floats], currency: str) -> Chart:
         draw_line(axes, np.arange(len(spend)), spend, style, name)
         if known.size:
             ends.append(_End(name, int(known[-1]), float(spend[known[-1]]), style))
-    _from_zero(axes)
+    from_zero(axes)
     axes.set_xlim(0, max((end.month for end in ends), default=0) or 1)
-    _whole_numbers(axes.xaxis)
+    whole_numbers(axes.xaxis)
     _label_ends(axes, ends)
     alt = f"Spend per customer in {currency}, by cohort: " + "; ".join(
         f"{end.name} {decimal(end.spend, 0)} by month {end.month}" for end in ends
     )
-    return Chart("cohort_curves", "Spend since the first purchase, by cohort", alt, figure)
+    return Chart("cohort_curves", f"Spend since the first purchase, {day(as_of)}", alt, figure)
 
 
-def decile_chart(expected: ArrayLike, actual: ArrayLike, currency: str) -> Chart:
-    """Mean expected and mean actual spend of ten groups of equally many customers, by falling expectation.
-
-    Args:
-        expected, actual: of each customer, shape (customers,); those without one of both, NaN, are left out.
-        currency: of both.
-    """
-    pairs = np.column_stack([np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)])
-    pairs = pairs[np.isfinite(pairs).all(axis=1)]
-    ordered = pairs[np.argsort(-pairs[:, 0], kind="stable")]
-    means = np.array([part.mean(axis=0) for part in np.array_split(ordered, _TENTHS) if len(part)]).reshape(-1, 2)
-    place = np.arange(1, len(means) + 1)
-    figure, axes = new_axes("Tenth of customers, highest expected first", f"Mean spend per customer, {currency}")
-    axes.bar(place, means[:, 1], width=0.68, color=LINE, edgecolor=SOFT, linewidth=0.8, label="Actual")
-    axes.plot(place, means[:, 0], color=FIRST, marker="o", linestyle="", markersize=6, label="Expected")
-    axes.set_xticks(place)
-    _from_zero(axes)
-    draw_legend(axes, columns=2)
-    alt = f"Mean spend per customer in {currency} by tenth, highest expected first: " + "; ".join(
-        f"{decimal(one, 0)} expected, {decimal(other, 0)} actual" for one, other in means
-    )
-    return Chart("spend_tenths", "Expected and actual spend, best tenth first", alt, figure)
-
-
-def lorenz_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Chart:
+def lorenz_chart(curves: Mapping[str, tuple[Floats, Floats]], as_of: datetime) -> Chart:
     """Share of all spend that the customers expected to spend most have: by models, in the best order, by chance.
 
     Args:
         curves: by name, such as ``model``, ``carry_forward``, ``actual``: share of the customers, highest expected
-            first, and share of the spend, each from 0 to 1, as :func:`~.discrimination.gains_curve` gives them for
-            the expected and the actual spend. Spend below 0 lifts a curve above 1 on its way.
+            first, and share of the spend, each from 0 to 1, as :func:`~.value.lorenz` gives them for the expected and
+            the actual spend. Spend below 0 lifts a curve above 1 on its way.
+        as_of: the date of the back-test.
 
     Raises:
         ValueError: more than 4 curves.
@@ -239,7 +219,7 @@ def lorenz_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Chart:
     axes.margins(y=0.01)
     draw_legend(axes, columns=2)
     alt = f"Share of all spend that the first tenth of customers has: {', '.join(found)}, by chance {percent(0.1)}"
-    return Chart("lorenz", "Share of all spend, best customers first", alt, figure)
+    return Chart("lorenz", f"Share of all spend, {day(as_of)}", alt, figure)
 
 
 class _End(NamedTuple):
@@ -344,7 +324,7 @@ def _heatmap(name: str, title: str, cells: _Cells) -> Chart:
     )
     axes.grid(visible=False)
     axes.set_ylim(0, max(grid.edges[-1], 1))
-    _whole_numbers(axes.xaxis)
+    whole_numbers(axes.xaxis)
     _colour_bar(figure, axes, cells.levels, [(*to_rgb(FIRST), shade) for shade in shades], cells.unit)
     return Chart(name, title, _ranges(cells), figure)
 
@@ -389,22 +369,6 @@ def _ranges(cells: _Cells) -> str:
         f"{x:.0f}: {decimal(known.min(), 1)} to {decimal(known.max(), 1)}"
         for x, known in columns[:: 1 + len(columns) // 6]
     )
-
-
-def _from_zero(axes: Axes) -> None:
-    """Heights in whole numbers from 0 on, with a line at 0 where some are below."""
-    if axes.dataLim.y0 < 0:
-        axes.axhline(0, color=SOFT, linewidth=0.8)
-    else:
-        axes.set_ylim(bottom=0)
-    _whole_numbers(axes.yaxis)
-
-
-def _whole_numbers(axis: Axis) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
-    axis.set_major_formatter("{x:,.0f}")
 
 
 def _few_dates(axes: Axes, weeks: DatetimeIndex) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ _LABELS = {
     "formula": "Formula",
     "rfm_cells": "RFM cell mean",
     "cohort_curve": "Cohort curve",
+    "bg_nbd": "BG/NBD",
+    "mbg_nbd": "MBG/NBD",
+    "pareto_nbd": "Pareto/NBD",
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def label(name: str) -> str:
-    """A model or baseline as a reader knows it."""
+    """A model, a family of models or a baseline as a reader knows it."""
     return _LABELS.get(name, name.replace("_", " ").capitalize())
 
 
@@ -56,6 +59,11 @@ def day(moment: datetime) -> str:
     return f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}"
 
 
+def month(first: date) -> str:
+    """``Nov 2017``."""
+    return f"{_MONTHS[first.month - 1]} {first.year}"
+
+
 def minute(moment: datetime) -> str:
     """``1 Nov 2017, 08:30 UTC``."""
     return f"{day(moment)}, {moment.astimezone(UTC):%H:%M} UTC"
@@ -69,8 +77,8 @@ def percent(share: float) -> str:
 
 
 def decimal(number: float, digits: int = 3) -> str:
-    """``0.861``; a dash where there is none."""
-    return f"{number:,.{digits}f}" if math.isfinite(number) else NONE
+    """``0.861``, never ``-0.000``; a dash where there is none."""
+    return f"{number:z,.{digits}f}" if math.isfinite(number) else NONE
 
 
 def money(amount: float, currency: str) -> str:

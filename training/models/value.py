@@ -17,16 +17,26 @@ from training.dataset import TrainingSet
 from training.evaluation.out_of_fold import newest_half, out_of_fold
 from training.evaluation.similar import ratio_intervals
 from training.evaluation.sums import sum_spread
+from training.labels.contracts import ContractLives
 from training.models.columns import model_columns
 from training.models.order_values import fit_order_values
-from training.models.value_choice import FITS, HISTORY, MOST_CUSTOMERS, MOST_TRIALS, Trial, choose_family
+from training.models.value_choice import (
+    HISTORY,
+    MOST_CUSTOMERS,
+    MOST_TRIALS,
+    Trial,
+    choose_family,
+    fit_purchases,
+)
 from training.models.value_horizons import Beyond, horizon_values
 from training.models.value_lightgbm import SpendRecipe
+from training.models.value_sbg import contract_parameters
 
 LEVEL_OF_BTYD = 0.5
 """How far the total follows BTYD, which knows all histories until now, and how far the trees, whose outcomes are a
 whole horizon old: neither is nearer to the truth everywhere (docs/adr/0014-lifetime-value.md)."""
 _LEAST = 0.01
+_FOLDS = 3  # a level and a few quantiles are read from them; five take half as long again and say the same
 _FEWEST_NEWCOMERS = 100
 
 
@@ -38,6 +48,7 @@ class ValueJob:
         data: ripe rows of every customer with a history.
         population: features of every customer with a history at ``as_of``.
         beyond: what the rows spent in another horizon, as far as it is over at ``as_of``.
+        contracts: how long contracts lasted, where customers churn by them.
         fingerprint: of the data known at ``as_of``.
     """
 
@@ -48,6 +59,7 @@ class ValueJob:
     settings: Settings
     as_of: datetime
     fingerprint: str
+    contracts: ContractLives | None = None
 
 
 def fit_value(job: ValueJob, spend_model: SpendModel = "trees") -> ValuePredictor:
@@ -104,9 +116,6 @@ def fit_behaviour(job: ValueJob) -> ValuePredictor:
     settings, population = job.settings, job.population
     family, _ = choose_family(_trials(job.data, settings.value.horizon_days))
     histories = population.loc[:, list(HISTORY)]
-    net = population["net_spend"].to_numpy()
-    # Who returned everything has no gross spend that could be told from the net one.
-    gross = net / np.maximum(1 - population["returned_share"].fillna(0).to_numpy(), 0.01)
     unknown = Similar(method="none", confidence=0.0, customers_per_point=0, prediction=(0.0,), low=(1.0,), high=(1.0,))
     manifest = ValueManifest(
         project=settings.project.name,
@@ -119,9 +128,10 @@ def fit_behaviour(job: ValueJob) -> ValuePredictor:
         intervals=unknown,
         spend_model="btyd",
         pace_weights={},
-        purchases=PurchaseParameters.of(FITS[family](histories).model),
+        purchases=PurchaseParameters.of(fit_purchases(histories, family)),
+        contracts=None if job.contracts is None else contract_parameters(job.contracts),
         order_values=fit_order_values(histories).values,
-        net_share=float(net.sum() / gross.sum()),
+        net_share=net_share(population),
         scale=1.0,
         sums=sum_spread(np.ones(1), np.ones(1), 0.0),
         discount_rate=settings.value.discount_rate,
@@ -132,6 +142,16 @@ def fit_behaviour(job: ValueJob) -> ValuePredictor:
         high_value_from=0.0,
     )
     return ValuePredictor(manifest, {})
+
+
+def net_share(population: pd.DataFrame) -> float:
+    """What returns leave of all that was bought, in (0, 1]."""
+    net = population["net_spend"].to_numpy(dtype="float64", na_value=0.0)
+    left = 1 - population["returned_share"].to_numpy(dtype="float64", na_value=0.0)
+    # Who returned all of it has no gross spend that could be told from the net one; who returned more has one.
+    told = np.abs(left) >= _LEAST
+    gross = float(np.sum(net[told] / left[told]))
+    return float(np.clip(net[told].sum() / gross, _LEAST, 1.0)) if gross > 0 else 1.0
 
 
 def _trials(data: TrainingSet, horizon_days: int) -> list[Trial]:
@@ -161,7 +181,7 @@ def _fitted(job: ValueJob, btyd: ValuePredictor, spend_model: SpendModel) -> _Fi
     fit = make(data)
     chosen = {"spend_model": spend_model, "columns": columns, "pace_weights": fit.pace_weights}
     model = ValuePredictor(btyd.manifest.model_copy(update=chosen), fit.boosters)
-    return _Fitted(model, out_of_fold(data, lambda rows: make(rows).predict))
+    return _Fitted(model, out_of_fold(data, lambda rows: make(rows).predict, folds=_FOLDS))
 
 
 def _level(expected: Floats, btyd: Floats) -> tuple[float, float]:

@@ -1,9 +1,10 @@
 """Fits the models of buying behaviour; the only module that imports lifetimes, and only while it fits.
 
-Lifetimes maximises the likelihood of BG/NBD and Gamma-Gamma; everything after that (predictions, log-likelihood) is
-``kernel.btyd``. Its Pareto/NBD overflows for customers with many purchases, so that its likelihood and that of
-MBG/NBD are the kernel's too. Its ``calibration_and_holdout_data``, its monthly periods and its ``datasets`` module do
-not work on this stack.
+Lifetimes maximises the likelihood of Gamma-Gamma; everything after that (predictions, log-likelihood) is
+``kernel.btyd``. BG/NBD has a likelihood of its own (``bg_nbd_likelihood``) and the same optimiser, scale and starts as
+in lifetimes, where derivatives by autograd and a Hessian that nobody reads cost three quarters of the time. Its
+Pareto/NBD overflows for customers with many purchases, so that its likelihood and that of MBG/NBD are the kernel's. Its
+``calibration_and_holdout_data``, its monthly periods and its ``datasets`` module do not work on this stack.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from scipy.optimize import minimize
 from kernel.btyd import BgNbd, GammaGamma, MbgNbd, checked_histories
 from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
 from kernel.pareto_nbd import ParetoNbd
+from training.models.bg_nbd_likelihood import BgNbdLikelihood, distinct_rows
 
 Model = TypeVar("Model", BgNbd, MbgNbd, ParetoNbd, GammaGamma)
-Purchases = TypeVar("Purchases", MbgNbd, ParetoNbd)
+Purchases = TypeVar("Purchases", BgNbd, MbgNbd, ParetoNbd)
 Start = tuple[float, ...]
 
 # Weights of the L2 penalty on the (scaled) parameters, tried in turn where the likelihood alone has no maximum.
@@ -120,14 +122,16 @@ def fit_bg_nbd(summary: pd.DataFrame, *, days_per_period: float = 7.0, penalizer
     """
     _check_options(days_per_period=days_per_period, penalizer=penalizer)
     frequency, recency_days, T_days = _histories(summary)
-    (x, t_x, T), weights = _distinct(frequency, recency_days, T_days)
+    (x, t_x, T), weights = distinct_rows(frequency, recency_days, T_days)
+    longest = float(T_days.max())
+    likelihood = BgNbdLikelihood(x, t_x, T, weights, days_per_period=longest)
 
     def run(start: Start, penalty: float, tolerance: float) -> BgNbd:
-        fitter = _lifetimes().BetaGeoFitter(penalizer_coef=penalty)
-        options = {"weights": weights, "initial_params": np.array(start), "tol": tolerance}
-        fitter.fit(x, t_x / days_per_period, T / days_per_period, **options)
-        r, alpha, a, b = (float(fitter.params_[name]) for name in ("r", "alpha", "a", "b"))
-        return BgNbd(r, alpha, a, b, days_per_period)
+        options = {"gtol": tolerance}
+        found = minimize(likelihood, np.array(start), (penalty,), method="BFGS", jac=True, options=options)
+        if not found.success:
+            raise _UnusableError("did not converge")
+        return _in_periods(BgNbd(*np.exp(found.x).tolist(), longest), days_per_period)
 
     model, log_likelihood, attempts = _first_converged(
         run,
@@ -160,7 +164,7 @@ def _fit_own(
 ) -> BtydFit[Purchases]:
     _check_options(days_per_period=days_per_period, penalizer=penalizer)
     frequency, recency_days, T_days = _histories(summary)
-    (x, t_x, T), weights = _distinct(frequency, recency_days, T_days)
+    (x, t_x, T), weights = distinct_rows(frequency, recency_days, T_days)
     longest, share = float(T_days.max()), weights / weights.sum()
 
     def run(start: Start, penalty: float, tolerance: float) -> Purchases:
@@ -233,12 +237,18 @@ def fit_gamma_gamma(summary: pd.DataFrame, *, penalizer: float = 0.0) -> BtydFit
             where="frequency and monetary_value",
             fix="Give a longer history, or more customers.",
         )
-    (x, m), weights = _distinct(frequency, value)
+    (x, m), weights = distinct_rows(frequency, value)
     scale = float(value.mean())  # v is proportional to the currency's unit, p and q do not depend on it
 
     def run(start: Start, penalty: float, tolerance: float) -> GammaGamma:
-        fitter = _lifetimes().GammaGammaFitter(penalizer_coef=penalty)
-        fitter.fit(x, m / scale, weights=weights, initial_params=np.array(start), tol=tolerance)
+        options = {"weights": weights, "initial_params": np.array(start), "tol": tolerance}
+        with _lifetimes_quiet():
+            lifetimes = _lifetimes()
+            fitter = lifetimes.GammaGammaFitter(penalizer_coef=penalty)
+            try:
+                fitter.fit(x, m / scale, **options)
+            except lifetimes.utils.ConvergenceError as error:
+                raise _UnusableError("did not converge") from error
         p, q, v = (float(fitter.params_[name]) for name in ("p", "q", "v"))
         if q <= 1.0:
             raise _UnusableError(f"q = {q:.3g}: the mean order value does not exist")
@@ -268,17 +278,13 @@ def _first_converged(
     reason: str,
 ) -> tuple[Model, float, tuple[FitAttempt, ...]]:
     """All starting points at the penalty asked for, then at ever larger ones, until a run converges."""
-    with _lifetimes_quiet():
-        not_converged: type[Exception] = _lifetimes().utils.ConvergenceError
     penalties = (penalizer, *(larger for larger in _PENALIZERS if larger > penalizer))
     attempts: list[FitAttempt] = []
     for penalty, tolerance, start in itertools.product(penalties, _TOLERANCES, starts):
         try:
-            with _lifetimes_quiet():
+            with np.errstate(all="ignore"):  # a line search may step far out
                 model = run(start, penalty, tolerance)
             _check_finite(model)
-        except not_converged:
-            outcome = "did not converge"
         except (np.linalg.LinAlgError, _UnusableError) as error:
             outcome = str(error)
         except UsageError as error:  # a parameter of 0, or none at all
@@ -313,7 +319,7 @@ def _lifetimes_quiet() -> Generator[None, None, None]:
     """Silences what lifetimes is known to emit, and undoes the process-wide warning filters that it sets."""
     with (
         warnings.catch_warnings(),
-        np.errstate(all="ignore"),  # a line search may step far out, and a flat likelihood has no standard errors
+        np.errstate(all="ignore"),  # a flat likelihood has no standard errors
         contextlib.redirect_stdout(io.StringIO()),  # a run that does not converge is printed
     ):
         # On import it sets a pandas option that has had no effect since pandas 3.
@@ -400,9 +406,3 @@ def _repeat_spend(summary: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[n
         )
     usable = (frequency > 0) & (value > 0)
     return frequency[usable], value[usable]
-
-
-def _distinct(*columns: NDArray[np.float64]) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """The distinct rows of equally long columns, and how often each occurs."""
-    counts = pd.DataFrame(dict(enumerate(columns))).value_counts(sort=False).reset_index(name="customers")
-    return [counts[index].to_numpy() for index in range(len(columns))], counts["customers"].to_numpy()

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import psi
 
+from kernel.artefacts import ContractParameters
 from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
 from kernel.sbg import Sbg, checked_contracts
+from training.labels.contracts import ContractLives
 from training.models.value_btyd import FitAttempt
 
 Floats = NDArray[np.float64]
@@ -53,6 +55,15 @@ class SbgFit:
     def penalizer(self) -> float:
         """The penalty the model was fitted with; above 0, the likelihood alone had no maximum."""
         return self.attempts[-1].penalizer
+
+
+def contract_parameters(lives: ContractLives) -> ContractParameters | None:
+    """Those of the contracts of a project; None where too few ended, or none was renewed."""
+    try:
+        model = fit_sbg(lives.rows, days_per_period=lives.days_per_period).model
+    except NotEnoughDataError:
+        return None
+    return ContractParameters(**model.to_dict())
 
 
 def fit_sbg(summary: pd.DataFrame, *, days_per_period: float) -> SbgFit:
