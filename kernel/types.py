@@ -132,7 +132,7 @@ class Score:
     historic_value: float | None = None
     expected_order_value: float | None = None
     next_order_days: float | None = None
-    days_overdue: float | None = None
+    order_overdue_days: float | None = None
 
     @property
     def next_order_date(self) -> date | None:

@@ -57,7 +57,7 @@ class ValueNumbers:
         probability_alive, expected_purchases: NaN without a purchase.
         expected_order_value: on a purchase day to come, net of the usual returns.
         next_order_days: until the next purchase, if the customer still buys: half of such customers come by then.
-        days_overdue: by how much the days since the last purchase exceed what half of such customers took; 0 at least.
+        order_overdue_days: days since the last purchase beyond those that half of such customers took; 0 at least.
         margin: the share of ``expected_spend`` that is profit; NaN where no margin is set.
         percentile: rank of ``expected_spend``, 0-100.
     """
@@ -71,7 +71,7 @@ class ValueNumbers:
     expected_purchases: Floats
     expected_order_value: Floats
     next_order_days: Floats
-    days_overdue: Floats
+    order_overdue_days: Floats
     margin: Floats
     percentile: Floats
 
@@ -93,7 +93,7 @@ class ValueNumbers:
             "expected_purchases": self.expected_purchases,
             "expected_order_value": self.expected_order_value,
             "next_order_days": self.next_order_days,
-            "days_overdue": self.days_overdue,
+            "order_overdue_days": self.order_overdue_days,
         }
 
 
@@ -169,7 +169,7 @@ class ValuePredictor:
             expected_purchases=history.purchases[:, 0],
             expected_order_value=history.order_value,
             next_order_days=history.wait_days,
-            days_overdue=np.maximum(since - history.usual_wait_days, 0.0),
+            order_overdue_days=np.maximum(since - history.usual_wait_days, 0.0),
             margin=expected * (np.nan if manifest.margin is None else manifest.margin),
             percentile=self.percentile(expected),
         )

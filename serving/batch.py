@@ -107,7 +107,7 @@ SCHEMA = pa.schema(
         "historic_value": pa.float64(),
         "expected_order_value": pa.float64(),
         "next_order_date": pa.date32(),
-        "days_overdue": pa.float64(),
+        "order_overdue_days": pa.float64(),
     }  # type: ignore[arg-type]
 )
 """The file's columns; later versions add some and rename none (docs/reference/scores.md)."""

@@ -241,7 +241,7 @@ class CustomerScore(Body):
     historic_value: float | None = Field(description="net spend so far, less returns")
     expected_order_value: float | None = Field(description="of a purchase day to come, less the usual returns")
     next_order_date: date | None = Field(description="half of such customers come again by then, if they still buy")
-    days_overdue: float | None = Field(description="days since half of such customers had come again")
+    order_overdue_days: float | None = Field(description="days since half of such customers had come again")
     recommended_actions: tuple[ActionAnswer, ...]
     status: Status
     churn_model: str

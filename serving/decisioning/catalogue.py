@@ -37,7 +37,7 @@ SCORE_FIELDS: Mapping[str, Kind] = {
     "historic_value": Kind.NUMBER,
     "expected_order_value": Kind.NUMBER,
     "next_order_days": Kind.NUMBER,
-    "days_overdue": Kind.NUMBER,
+    "order_overdue_days": Kind.NUMBER,
     "is_high_value": Kind.BOOLEAN,
 }
 """What rules may use besides the features and attributes: the scores."""

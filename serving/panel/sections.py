@@ -114,8 +114,8 @@ def _facts(score: CustomerScore) -> Html:
         facts.append(("So far", money(score.historic_value, score.currency)))
     if score.next_order_date is not None:
         facts.append(("Next order, if still a customer", f"half come by {score.next_order_date:%-d %b %Y}"))
-    if score.days_overdue is not None and score.days_overdue >= 1:
-        facts.append(("Overdue", f"{score.days_overdue:.0f} days"))
+    if score.order_overdue_days is not None and score.order_overdue_days >= 1:
+        facts.append(("Overdue", f"{score.order_overdue_days:.0f} days"))
     if score.value_percentile is not None:
         facts.append(("Value among customers", top_share(score.value_percentile).capitalize()))
     facts.append(("Currency", score.currency))

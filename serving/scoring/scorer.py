@@ -38,7 +38,7 @@ NUMBERS = (
     "historic_value",
     "expected_order_value",
     "next_order_days",
-    "days_overdue",
+    "order_overdue_days",
 )
 _PLACE = {name: place for place, name in enumerate(NUMBERS)}
 _PRIOR = (Status.INSUFFICIENT_HISTORY, Status.INSUFFICIENT_EVIDENCE)

@@ -59,7 +59,7 @@ SCORED = Score(
     historic_value=1200.25,
     expected_order_value=29.75,
     next_order_days=4.5,
-    days_overdue=25.0,
+    order_overdue_days=25.0,
 )
 LOWER = LowerBand(
     behaviour="purchases",
@@ -97,7 +97,7 @@ _NO_VALUE = {
     "historic_value": None,
     "expected_order_value": None,
     "next_order_days": None,
-    "days_overdue": None,
+    "order_overdue_days": None,
 }
 SCORES = (
     SCORED,

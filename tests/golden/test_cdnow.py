@@ -6,6 +6,7 @@ BG/NBD: Fader, Hardie & Lee (2005), Marketing Science 24(2). Gamma-Gamma: Fader 
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +90,22 @@ def test_bg_nbd_unit_of_time_changes_nothing_but_alpha(cdnow: Cdnow, bg_nbd: Bty
     history = cdnow.summary.loc[["1516"], ["frequency", "recency_days", "T_days"]].to_numpy().T
     assert daily.model.expected_purchases(364, *history) == pytest.approx(
         bg_nbd.model.expected_purchases(364, *history), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("penalizer", [0.0, 0.01])
+def test_bg_nbd_is_where_lifetimes_finds_it(cdnow: Cdnow, penalizer: float) -> None:
+    summary = cdnow.summary
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        from lifetimes import BetaGeoFitter
+
+        theirs = BetaGeoFitter(penalizer_coef=penalizer).fit(
+            summary["frequency"], summary["recency_days"] / 7, summary["T_days"] / 7
+        )
+    ours = fit_bg_nbd(summary, penalizer=penalizer).model
+    assert (ours.r, ours.alpha, ours.a, ours.b) == pytest.approx(
+        tuple(theirs.params_[["r", "alpha", "a", "b"]]), rel=1e-6
     )
 
 

@@ -108,7 +108,7 @@ def test_bare_models_give_the_batch_numbers(runtime: Runtime) -> None:
     table, bare = scoring.batch(larger), scoring.BarePrediction(larger)
     assert table.num_rows == 350
     scoring.check_equal(table, bare)
-    other = replace(larger.scorer, churn=replace(larger.scorer.churn, booster=larger.scorer.value.spend))
+    other = replace(larger.scorer, churn=replace(larger.scorer.churn, booster=larger.scorer.value.boosters["trees"]))
     with pytest.raises(AssertionError):
         scoring.check_equal(table, scoring.BarePrediction(replace(larger, scorer=other)))
 

@@ -59,7 +59,7 @@ FURTHER_COLUMNS = {
     "historic_value",
     "expected_order_value",
     "next_order_date",
-    "days_overdue",
+    "order_overdue_days",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
 

@@ -14,6 +14,7 @@ import pytest
 
 from kernel.btyd import BgNbd, GammaGamma, checked_histories
 from kernel.errors import DataError, NotEnoughDataError, RegistryError, UsageError
+from training.models import value_btyd
 from training.models.value_btyd import fit_bg_nbd, fit_gamma_gamma
 
 CDNOW = BgNbd(r=0.2426, alpha=4.4137, a=0.793, b=2.4262, days_per_period=7.0)
@@ -390,17 +391,20 @@ def test_gamma_gamma_leaves_out_what_it_cannot_know() -> None:
     assert fit_gamma_gamma(pd.concat([summary, refunds])).model == usable.model
 
 
-def test_a_penalty_is_tried_where_the_likelihood_alone_does_not_converge(
-    lifetimes: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fit = lifetimes.BetaGeoFitter.fit
+def unlucky(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *, below: float) -> None:
+    """BG/NBD's optimiser fails with every penalty below this one."""
+    minimize = module.minimize
 
-    def only_with_penalty(fitter, *columns, **options):
-        if fitter.penalizer_coef == 0.0:
-            raise lifetimes.utils.ConvergenceError
-        return fit(fitter, *columns, **options)
+    def only_with_penalty(function, start, penalty, **options):
+        found = minimize(function, start, penalty, **options)
+        found.success = penalty[0] >= below
+        return found
 
-    monkeypatch.setattr(lifetimes.BetaGeoFitter, "fit", only_with_penalty)
+    monkeypatch.setattr(module, "minimize", only_with_penalty)
+
+
+def test_a_penalty_is_tried_where_the_likelihood_alone_does_not_converge(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlucky(monkeypatch, value_btyd, below=0.001)
     summary = simulated(400, seed=6)
     penalised = fit_bg_nbd(summary)
     assert penalised.penalizer == 0.001
@@ -414,17 +418,28 @@ def test_a_penalty_is_tried_where_the_likelihood_alone_does_not_converge(
     assert penalised.log_likelihood < fit_bg_nbd(summary).log_likelihood
 
 
-def test_a_fit_that_never_converges_says_so_in_terms_of_the_data(
-    lifetimes: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_columns, **_options):
-        raise lifetimes.utils.ConvergenceError
-
-    monkeypatch.setattr(lifetimes.BetaGeoFitter, "fit", never)
+def test_a_fit_that_never_converges_says_so_in_terms_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlucky(monkeypatch, value_btyd, below=np.inf)
     frequency = np.arange(300) % 2
     summary = pd.DataFrame({"frequency": frequency, "recency_days": frequency * 150, "T_days": 300})
     with pytest.raises(NotEnoughDataError, match=r"150 of 300 customers bought again.*from 300 to 300 days.*32 runs"):
         fit_bg_nbd(summary)
+
+
+def test_gamma_gamma_goes_on_where_lifetimes_gives_up(lifetimes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = lifetimes.GammaGammaFitter.fit
+
+    def only_with_penalty(fitter, *columns, **options):
+        if fitter.penalizer_coef == 0.0:
+            raise lifetimes.utils.ConvergenceError
+        return fit(fitter, *columns, **options)
+
+    monkeypatch.setattr(lifetimes.GammaGammaFitter, "fit", only_with_penalty)
+    summary = simulated(400, seed=6)
+    penalised = fit_gamma_gamma(summary)
+    assert [attempt.outcome for attempt in penalised.attempts] == ["did not converge"] * 8 + ["converged"]
+    monkeypatch.undo()
+    assert penalised.model == fit_gamma_gamma(summary, penalizer=0.001).model
 
 
 def test_nobody_is_known_to_have_left() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from features.definitions import feature_set
 from kernel.errors import UsageError
 from serving.decisioning.catalogue import SCORE_FIELDS, Catalogue, load_catalogue
 from serving.decisioning.columns import Kind
+from serving.scoring.scorer import NUMBERS
 
 FEATURES = (
     "frequency",
@@ -294,3 +296,8 @@ def test_lines_inside_a_long_text_are_no_keys(tmp_path: Path) -> None:
     text = 'description = """\nsuitability = none\n[[action]]\n"""\ngroup = "coupons"'
     error = refused(tmp_path, SOUND.replace('group = "coupons"', text).replace("spend_90d > 10", "spend_9d > 10"))
     assert error.where.endswith("actions.toml, line 15, action 'coupon', field 'suitability'")
+
+
+def test_no_score_has_the_name_of_a_feature() -> None:
+    names = {feature.name for feature in feature_set({})}
+    assert names & {*SCORE_FIELDS, *NUMBERS} == set()

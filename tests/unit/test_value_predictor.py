@@ -135,7 +135,7 @@ class TestEveryColumn:
             "expected_purchases",
             "expected_order_value",
             "next_order_days",
-            "days_overdue",
+            "order_overdue_days",
         ]
         assert {values.shape for values in columns.values()} == {(300,)}
         assert {values.dtype.name for values in columns.values()} == {"float64"}
@@ -176,8 +176,8 @@ class TestEveryColumn:
         x, t_x, T = self.HISTORY
         late = (T - t_x) - lomax.median(R + x, scale=ALPHA + t_x)
         assert 0.1 < np.mean(late > 0) < 0.9
-        assert columns["days_overdue"] == pytest.approx(np.where(late > 0, late, 0.0), rel=1e-9, abs=1e-9)
-        assert columns["days_overdue"].min() == 0.0
+        assert columns["order_overdue_days"] == pytest.approx(np.where(late > 0, late, 0.0), rel=1e-9, abs=1e-9)
+        assert columns["order_overdue_days"].min() == 0.0
 
     @pytest.mark.parametrize("months", HORIZON_MONTHS)
     def test_a_horizon_is_the_learnt_one_along_the_curve_of_purchases(
@@ -247,7 +247,9 @@ class TestWithoutAPurchase:
     def columns(self) -> dict[str, np.ndarray]:
         return value_predictor().numbers(self.FRAME).columns()
 
-    @pytest.mark.parametrize("name", ["probability_alive", "expected_purchases", "next_order_days", "days_overdue"])
+    @pytest.mark.parametrize(
+        "name", ["probability_alive", "expected_purchases", "next_order_days", "order_overdue_days"]
+    )
     def test_nothing_is_said_of_purchases(self, columns: dict[str, np.ndarray], name: str) -> None:
         assert np.flatnonzero(np.isnan(columns[name])).tolist() == [3]
 
@@ -408,7 +410,7 @@ class TestContracts:
     def test_the_next_order_is_still_that_of_the_purchases(self) -> None:
         found, plain = value_predictor(contracts=CONTRACTS).numbers(self.FRAME), value_predictor().numbers(self.FRAME)
         assert found.next_order_days.tobytes() == plain.next_order_days.tobytes()
-        assert found.days_overdue.tobytes() == plain.days_overdue.tobytes()
+        assert found.order_overdue_days.tobytes() == plain.order_overdue_days.tobytes()
 
     def test_without_a_running_contract_nothing_changes(self) -> None:
         frame = known(6).assign(active_subscriptions=0.0, subscription_age_days=np.nan)
