@@ -1,4 +1,4 @@
-"""The summed likelihood of BG/NBD against the kernel's, customer by customer, and its derivatives against differences."""
+"""The summed likelihood of BG/NBD against the kernel's of each customer, and its derivatives against differences."""
 
 from __future__ import annotations
 

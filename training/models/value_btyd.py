@@ -131,7 +131,7 @@ def fit_bg_nbd(summary: pd.DataFrame, *, days_per_period: float = 7.0, penalizer
         found = minimize(likelihood, np.array(start), (penalty,), method="BFGS", jac=True, options=options)
         if not found.success:
             raise _UnusableError("did not converge")
-        return _in_periods(BgNbd(*np.exp(found.x).tolist(), longest), days_per_period)
+        return _in_periods(BgNbd(*[*np.exp(found.x).tolist(), longest]), days_per_period)
 
     model, log_likelihood, attempts = _first_converged(
         run,
