@@ -16,6 +16,7 @@ import pytest
 
 from kernel.btyd import BgNbd, GammaGamma
 from training.models.value_btyd import BtydFit, fit_bg_nbd, fit_gamma_gamma, fit_pareto_nbd
+from training.models.value_choice import FITS, Trial, choose_family
 
 CALIBRATION_END = pd.Timestamp("1997-09-30")
 HOLDOUT_DAYS = 39 * 7
@@ -23,6 +24,9 @@ HOLDOUT_DAYS = 39 * 7
 
 @dataclass(frozen=True)
 class Cdnow:
+    """``days``: one row per customer and purchase day."""
+
+    days: pd.DataFrame
     summary: pd.DataFrame
     holdout_purchases: pd.Series
 
@@ -31,6 +35,22 @@ def datasets_folder() -> Path:
     spec = importlib.util.find_spec("lifetimes")
     assert spec is not None and spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / "datasets"
+
+
+def summary_until(days: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
+    """Frequency, recency, T and monetary value of the customers who had bought by the end of that day."""
+    known = days[days["date"] <= end]
+    by_customer = known.groupby("customer_id")["date"]
+    first, last = by_customer.min(), by_customer.max()
+    repeat = known[known["date"] > known["customer_id"].map(first)]
+    return pd.DataFrame(
+        {
+            "frequency": by_customer.size() - 1,
+            "recency_days": (last - first).dt.days,
+            "T_days": (end - first).dt.days,
+            "monetary_value": repeat.groupby("customer_id")["spend"].mean(),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +64,9 @@ def cdnow() -> Cdnow:
     )
     rows["date"] = pd.to_datetime(rows["date"], format="%Y%m%d")
     days = rows.groupby(["customer_id", "date"], as_index=False)["spend"].sum()
-    calibration = days[days["date"] <= CALIBRATION_END]
-    by_customer = calibration.groupby("customer_id")["date"]
-    first, last = by_customer.min(), by_customer.max()
-    repeat = calibration[calibration["date"] > calibration["customer_id"].map(first)]
-    summary = pd.DataFrame(
-        {
-            "frequency": by_customer.size() - 1,
-            "recency_days": (last - first).dt.days,
-            "T_days": (CALIBRATION_END - first).dt.days,
-            "monetary_value": repeat.groupby("customer_id")["spend"].mean(),
-        }
-    )
+    summary = summary_until(days, CALIBRATION_END)
     holdout = days[days["date"] > CALIBRATION_END].groupby("customer_id").size()
-    return Cdnow(summary, holdout.reindex(summary.index, fill_value=0))
+    return Cdnow(days, summary, holdout.reindex(summary.index, fill_value=0))
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +180,24 @@ def test_mean_conditional_order_value_of_the_published_table() -> None:
         35.25296, abs=1e-5
     )
     assert table.loc[table["frequency"] > 0, "monetary_value"].mean() == pytest.approx(35.07855, abs=1e-5)
+
+
+def test_the_champion_is_chosen_within_the_39_weeks(cdnow: Cdnow) -> None:
+    """By the spend of the last 13, 19 and 26 weeks of what is known, each foretold from what came before."""
+    trials: list[Trial] = []
+    for weeks in (13, 19, 26):
+        moment = CALIBRATION_END - pd.Timedelta(weeks=weeks)
+        histories = summary_until(cdnow.days, moment)
+        later = cdnow.days[(cdnow.days["date"] > moment) & (cdnow.days["date"] <= CALIBRATION_END)]
+        spend = later.groupby("customer_id")["spend"].sum().reindex(histories.index, fill_value=0.0)
+        trials.append(Trial(histories, 7 * weeks, spend.to_numpy()))
+    family, errors = choose_family(trials)
+    assert family == "pareto_nbd"
+    assert errors["pareto_nbd"] < errors["mbg_nbd"] < errors["bg_nbd"]
+    summary, actual = cdnow.summary, cdnow.holdout_purchases.to_numpy()
+    expected = FITS[family](summary).model.expected_purchases(
+        HOLDOUT_DAYS, summary["frequency"], summary["recency_days"], summary["T_days"]
+    )
+    assert np.abs(expected - actual).mean() <= 0.755
+    # Asked is within 11.5 %: the published fit itself is 11.5 % low.
+    assert expected.sum() / actual.sum() == pytest.approx(0.885, abs=5e-4)
