@@ -33,7 +33,7 @@ from training.labels.window import LabelWindow
 from training.models.baselines import logistic_churn, recency_rule
 from training.models.churn import churn_recipe, fit_churn
 from training.models.drift import FEWEST_DAYS, MOST_MOMENTS
-from training.models.value import ValueJob, fit_value
+from training.models.value import ValueJob, fit_behaviour, fit_value
 from training.models.value_baselines import value_baselines
 from training.splits import training_cutoffs
 
@@ -196,7 +196,8 @@ def backtest(trainer: Trainer, as_of: datetime) -> BacktestResult:
     test = every.churn_cohort
     churn, job = trainer.fit_churn(as_of, data), trainer.value_job(as_of, data)
     names: tuple[SpendModel, ...] = ("trees", *settings.value.alternatives)
-    values = {name: fit_value(job, name) for name in names}
+    behaviour = fit_behaviour(job)
+    values = {name: fit_value(job, name, behaviour) for name in names}
     value: ValuePredictor = values["trees"]
     expected_by: dict[SpendModel, Floats] = {name: values[name].expected_spend(test.features) for name in names}
     inputs = churn.inputs(test.features)

@@ -62,16 +62,19 @@ class ValueJob:
     contracts: ContractLives | None = None
 
 
-def fit_value(job: ValueJob, spend_model: SpendModel = "trees") -> ValuePredictor:
+def fit_value(
+    job: ValueJob, spend_model: SpendModel = "trees", behaviour: ValuePredictor | None = None
+) -> ValuePredictor:
     """Fit the models of buying behaviour on the histories known at ``as_of`` and the trees on ripe rows.
 
     Args:
         spend_model: which of them gives the expected spend; the back-test decides (``training.train``).
+        behaviour: :func:`fit_behaviour` of the same job, where it is there already.
 
     Raises:
         NotEnoughDataError: too few repeat buyers for BTYD.
     """
-    btyd = fit_behaviour(job)
+    btyd = fit_behaviour(job) if behaviour is None else behaviour
     fitted = _fitted(job, btyd, spend_model)
     data, newest = job.data, newest_half(job.data)
     scale = _ratio(data.spend[newest], fitted.unseen[newest])

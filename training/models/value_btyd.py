@@ -14,6 +14,7 @@ import io
 import itertools
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -56,6 +57,7 @@ _GAMMA_GAMMA_STARTS: tuple[Start, ...] = ((0.1, 0.1, 0.1), (1.5, 1.2, -0.8), (0.
 _FEWEST_REPEAT_CUSTOMERS = 10
 # Beyond this a parameter has run away: the likelihood is flat in it and the number means nothing.
 _LARGEST = 1e8
+_MOST_RUNAWAYS = 2
 _FURTHEST_LOG = 30.0  # of a parameter, while it is looked for: beyond it nothing changes
 _FLAT = 1e-6  # a slope of the mean log-likelihood that is none
 _STEPS = 4000  # of the simplex, which comes last where derivatives lead nowhere
@@ -277,16 +279,23 @@ def _first_converged(
     penalizer: float,
     reason: str,
 ) -> tuple[Model, float, tuple[FitAttempt, ...]]:
-    """All starting points at the penalty asked for, then at ever larger ones, until a run converges."""
+    """All starting points at the penalty asked for, then at ever larger ones, until a run converges.
+
+    Where two of them lead a parameter away without end, the likelihood has no maximum, and the next penalty is tried.
+    """
     penalties = (penalizer, *(larger for larger in _PENALIZERS if larger > penalizer))
     attempts: list[FitAttempt] = []
+    runaways: Counter[float] = Counter()
     for penalty, tolerance, start in itertools.product(penalties, _TOLERANCES, starts):
+        if runaways[penalty] >= _MOST_RUNAWAYS:
+            continue
         try:
             with np.errstate(all="ignore"):  # a line search may step far out
                 model = run(start, penalty, tolerance)
             _check_finite(model)
         except (np.linalg.LinAlgError, _UnusableError) as error:
             outcome = str(error)
+            runaways[penalty] += isinstance(error, _RunawayError)
         except UsageError as error:  # a parameter of 0, or none at all
             outcome = error.what
         else:
@@ -302,10 +311,14 @@ def _first_converged(
     )
 
 
+class _RunawayError(_UnusableError):
+    """A parameter grew without end."""
+
+
 def _check_finite(model: BgNbd | ParetoNbd | GammaGamma) -> None:
     for name, value in model.to_dict().items():
         if value > _LARGEST:
-            raise _UnusableError(f"{name} grew to {value:.1e} without end")
+            raise _RunawayError(f"{name} grew to {value:.1e} without end")
 
 
 def _lifetimes() -> Any:
