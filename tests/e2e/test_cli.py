@@ -19,7 +19,7 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-COMMANDS = ("demo", "check", "train", "score", "serve", "report", "rollback", "judge", "relocate")
+COMMANDS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate")
 
 
 @dataclass(frozen=True)
@@ -368,6 +368,45 @@ def test_a_model_whose_files_are_gone_starts_no_server(run: Run, nothing_lost: T
     ran = serve(untrained)
     assert (ran.code, ran.out) == (1, "")
     assert ran.error()[0] == "The files of churn/1 are gone."
+
+
+def running(text: str) -> str:
+    """Without the line breaks of a narrow terminal."""
+    return " ".join(text.split())
+
+
+def test_what_a_segment_is_worth(run: Run, nothing_lost: Trained) -> None:
+    scores = nothing_lost.batch
+    every = run("value", "-c", nothing_lost.config, "--as-of", AS_OF)
+    assert every.code == 0
+    total, customers = scores["lifetime_value"].sum(), scores["lifetime_value"].notna().sum()
+    assert running(every.out).startswith(
+        f"{customers:,} customers, net spend expected in the 56 days from {AS_OF} (UTC): {total:,.0f} USD in all, 90% "
+        "interval of the total "
+    )
+    high = scores[scores["churn_band"] == "high"]
+    some = run("value", "-c", nothing_lost.config, "--as-of", AS_OF, "--where", "churn_band = 'high'")
+    assert running(some.out).startswith(f"{len(high):,} customers, ")
+    assert f"{high['lifetime_value'].sum():,.0f} USD in all" in running(some.out)
+    nobody = run("value", "-c", nothing_lost.config, "--as-of", AS_OF, "--where", "frequency < 0")
+    assert running(nobody.out) == "No customer with a value meets the condition."
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "fix"),
+    [
+        ("churn_bnd = 'high'", "churn_bnd", "Did you mean 'churn_band'?"),
+        ("frequency", "frequency", ""),
+        ("1 = ; DROP TABLE customers", "", ""),
+    ],
+)
+def test_a_wrong_condition_on_customers(run: Run, nothing_lost: Trained, where: str, what: str, fix: str) -> None:
+    ran = run("value", "-c", nothing_lost.config, "--as-of", AS_OF, "--where", where)
+    assert ran.code == 2
+    said, place, advice = ran.error()
+    assert what in said
+    assert "the condition on customers" in place
+    assert fix in advice
 
 
 def test_a_first_model_cannot_be_taken_back(run: Run, nothing_lost: Trained) -> None:
