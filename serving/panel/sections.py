@@ -109,11 +109,11 @@ def _facts(score: CustomerScore) -> Html:
     if score.value_12m is not None and score.value_12m_low is not None and score.value_12m_high is not None:
         likely = f"{money(score.value_12m_low, score.currency)} to {money(score.value_12m_high, score.currency)}"
         carried = "" if score.value_shown_months >= _YEAR else f"; outcomes known for {score.value_shown_months} months"
-        facts.append(("In 12 months", f"{money(score.value_12m, score.currency)} (likely {likely}{carried})"))
+        facts.append((f"In 12 months, likely {likely}{carried}", money(score.value_12m, score.currency)))
     if score.historic_value is not None:
         facts.append(("So far", money(score.historic_value, score.currency)))
     if score.next_order_date is not None:
-        facts.append(("Next order, if still a customer", f"half come by {score.next_order_date:%-d %b %Y}"))
+        facts.append(("Next order: half come by, if still customers", f"{score.next_order_date:%-d %b %Y}"))
     if score.order_overdue_days is not None and score.order_overdue_days >= 1:
         facts.append(("Overdue", f"{score.order_overdue_days:.0f} days"))
     if score.value_percentile is not None:
