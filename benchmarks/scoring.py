@@ -55,16 +55,7 @@ def million(bench: Bench, customers: int = 1_000_000) -> Iterator[Figure]:
         (f"bare predict of {bare.models}, pred_contrib of the same customers", predict + some),
         (f"bare predict of {bare.models}, pred_contrib of all", predict + every),
     ):
-        yield Figure(
-            "scoring",
-            what,
-            against,
-            customers / whole,
-            customers / seconds,
-            "customers/s",
-            more_is_better=True,
-            note=LEFT_OUT,
-        )
+        yield _rate(what, against, customers / whole, customers / seconds, LEFT_OUT)
 
 
 def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
@@ -78,17 +69,13 @@ def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
         (f"bare Booster.predict of {bare.models}", predict),
         ("bare predict and pred_contrib", predict + reasons),
     ):
-        yield Figure(
-            "scoring",
-            what,
-            against,
-            customers / whole,
-            customers / seconds,
-            "customers/s",
-            more_is_better=True,
-            note=f"{scored:,} of them scored for churn, with reasons; probabilities and values equal within 1e-9; "
-            + LEFT_OUT,
-        )
+        equal = "probabilities and values equal within 1e-9"
+        note = f"{scored:,} of them scored for churn, with reasons; {equal}; {LEFT_OUT}"
+        yield _rate(what, against, customers / whole, customers / seconds, note)
+
+
+def _rate(what: str, against: str, ours: float, baseline: float, note: str) -> Figure:
+    return Figure("scoring", what, against, ours, baseline, "customers/s", more_is_better=True, note=note)
 
 
 def of_size(runtime: Runtime, customers: int) -> Runtime:

@@ -279,8 +279,9 @@ class GammaGamma(Parameters):
             DataError: a frequency below 1, or a value not above 0.
         """
         x, m = _checked_spend(frequency, monetary_value)
-        _reject(x < 1, "A customer without a repeat purchase has no mean spend.", "frequency", "Leave such rows out.")
-        _reject(m <= 0, "The model knows only spend above 0.", "monetary_value", "Leave such rows out.")
+        fix = "Leave such rows out."
+        reject_rows(x < 1, "A customer without a repeat purchase has no mean spend.", "frequency", fix)
+        reject_rows(m <= 0, "The model knows only spend above 0.", "monetary_value", fix)
         px = self.p * x
         return (
             self.q * np.log(self.v)
@@ -315,31 +316,32 @@ def checked_histories(
     Raises:
         DataError: a number is missing, infinite or below 0; a frequency is not whole; recency exceeds T.
     """
-    x, t_x, T = _arrays("frequency, recency_days, T_days", frequency, recency_days, T_days)
+    x, t_x, T = common_arrays("frequency, recency_days, T_days", frequency, recency_days, T_days)
     _check_frequency(x)
     for name, values in (("recency_days", t_x), ("T_days", T)):
         bad = ~(np.isfinite(values) & (values >= 0))
-        _reject(bad, f"{name} is negative or missing.", name, "Count days from the first purchase day.")
+        reject_rows(bad, f"{name} is negative or missing.", name, "Count days from the first purchase day.")
     fix = "Let both end at the same moment of knowledge, and count both from the first purchase day."
-    _reject(t_x > T, "The last purchase lies after the last observed day.", "recency_days against T_days", fix)
+    reject_rows(t_x > T, "The last purchase lies after the last observed day.", "recency_days against T_days", fix)
     return x, t_x, T
 
 
 def _checked_spend(frequency: ArrayLike, monetary_value: ArrayLike) -> tuple[Floats, Floats]:
-    x, m = _arrays("frequency, monetary_value", frequency, monetary_value)
+    x, m = common_arrays("frequency, monetary_value", frequency, monetary_value)
     _check_frequency(x)
     m = np.where(x == 0, 0.0, m)
     fix = "Give the mean net spend of the repeat purchase days; decide before what a net refund counts as."
-    _reject(~(np.isfinite(m) & (m >= 0)), "monetary_value is negative or missing.", "monetary_value", fix)
+    reject_rows(~(np.isfinite(m) & (m >= 0)), "monetary_value is negative or missing.", "monetary_value", fix)
     return x, m
 
 
 def _check_frequency(x: Floats) -> None:
     bad = ~(np.isfinite(x) & (x >= 0) & (np.floor(x) == x))
-    _reject(bad, "frequency is not a whole number of 0 or more.", "frequency", "Count the repeat purchase days.")
+    reject_rows(bad, "frequency is not a whole number of 0 or more.", "frequency", "Count the repeat purchase days.")
 
 
-def _arrays(names: str, *values: ArrayLike) -> list[Floats]:
+def common_arrays(names: str, *values: ArrayLike) -> list[Floats]:
+    """Columns as float arrays of one shape, at least one-dimensional. Raises DataError when they are none."""
     try:
         arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in values))
     except (TypeError, ValueError) as error:
@@ -349,7 +351,8 @@ def _arrays(names: str, *values: ArrayLike) -> list[Floats]:
     return list(arrays)
 
 
-def _reject(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:
+def reject_rows(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:
+    """Raise DataError where any row is bad, with how many and the first."""
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise DataError(what, where=f"{where}: {int(bad.sum())} of {bad.size} rows, first at position {first}", fix=fix)

@@ -14,10 +14,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from kernel.btyd import Floats, checked_horizon
-from kernel.errors import DataError, UsageError
+from kernel.btyd import Floats, checked_horizon, common_arrays, reject_rows
+from kernel.errors import UsageError
 from kernel.parameters import Parameters
 
 _MOST = 1_000_000  # renewals of one contract: what is more is a date or a key, and would be a table of gigabytes
@@ -49,7 +49,7 @@ class Sbg(Parameters):
             DataError: ``period`` is no whole number of 1 to 1,000,000.
         """
         (t,) = _whole_numbers(period=period)
-        _reject(t < 1, "There is no renewal before the first.", "period", "Count the first occasion to renew as 1.")
+        reject_rows(t < 1, "There is no renewal before the first.", "period", "Count the first occasion to renew as 1.")
         return self._retention(t)
 
     def survival_given(self, renewals: ArrayLike, ahead: ArrayLike) -> Floats:
@@ -134,10 +134,10 @@ def checked_contracts(renewals: ArrayLike, churned: ArrayLike) -> tuple[Floats, 
     Raises:
         DataError: renewals is no whole number of 0 to 1,000,000; churned is neither 0 nor 1.
     """
-    n, ended = _numbers(renewals=renewals, churned=churned)
+    n, ended = common_arrays("renewals, churned", renewals, churned)
     _check_whole("renewals", n)
     fix = "Give 1 for a contract that ended, 0 for a running one."
-    _reject(~np.isin(ended, (0.0, 1.0)), "churned is neither 0 nor 1.", "churned", fix)
+    reject_rows(~np.isin(ended, (0.0, 1.0)), "churned is neither 0 nor 1.", "churned", fix)
     return n, ended
 
 
@@ -152,7 +152,7 @@ def _checked_discount(discount_per_period: float) -> float:
 
 
 def _whole_numbers(**columns: ArrayLike) -> list[Floats]:
-    arrays = _numbers(**columns)
+    arrays = common_arrays(", ".join(columns), *columns.values())
     for name, values in zip(columns, arrays, strict=True):
         _check_whole(name, values)
     return arrays
@@ -160,19 +160,4 @@ def _whole_numbers(**columns: ArrayLike) -> list[Floats]:
 
 def _check_whole(name: str, values: Floats) -> None:
     bad = ~((values >= 0) & (values <= _MOST) & (np.floor(values) == values))
-    _reject(bad, f"{name} is not a whole number from 0 to {_MOST:,}.", name, "Count completed renewals, none as 0.")
-
-
-def _numbers(**columns: ArrayLike) -> list[Floats]:
-    try:
-        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(c, dtype=np.float64)) for c in columns.values()))
-    except (TypeError, ValueError) as error:
-        what, fix = "The columns are not numbers of one common length.", "Give numeric columns of one table."
-        raise DataError(what, where=", ".join(columns), fix=fix) from error
-    return list(arrays)
-
-
-def _reject(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:
-    if bad.any():
-        first = int(np.flatnonzero(bad)[0])
-        raise DataError(what, where=f"{where}: {int(bad.sum())} of {bad.size} rows, first at position {first}", fix=fix)
+    reject_rows(bad, f"{name} is not a whole number from 0 to {_MOST:,}.", name, "Count completed renewals, none as 0.")

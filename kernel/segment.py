@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import gamma
 
+from kernel.artefacts import SumSpread
 from kernel.part import Floats
-
-if TYPE_CHECKING:
-    from kernel.artefacts import SumSpread
 
 
 @dataclass(frozen=True, slots=True)

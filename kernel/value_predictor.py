@@ -26,9 +26,8 @@ from kernel.purchases import PurchaseModel, outlook
 from kernel.sbg import Sbg
 from kernel.segment import SegmentValue, segment_value
 
-BOOSTERS = ("trees", "buy", "spend")
-"""Files ``NAME.txt``: the trees of all spend, or the two parts."""
 HORIZON_MONTHS = (1, 3, 6, 12, 24)
+MONTH_DAYS = 30.4375  # of the mean month
 NEWCOMER_DAYS = 14
 """So long after the first purchase next to nothing is known of a customer."""
 _DAYS_PER_YEAR = 365.25
@@ -115,6 +114,13 @@ class History:
     usual_wait_days: Floats
     order_value: Floats
 
+    def course(self, place: int, straight: float) -> Floats:
+        """Purchases in the horizon at ``place`` over those in the first, shape (rows,); ``straight`` where none are
+        known or expected."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            course = self.purchases[:, place] / self.purchases[:, 0]
+        return np.where(np.isfinite(course), course, straight)
+
 
 @dataclass(frozen=True)
 class ValuePredictor:
@@ -164,7 +170,7 @@ class ValuePredictor:
             low=low,
             high=high,
             horizons=horizons,
-            discounted=self._discounted(horizons),
+            discounted=self._discounted(horizons, len(frame)),
             probability_alive=history.alive,
             expected_purchases=history.purchases[:, 0],
             expected_order_value=history.order_value,
@@ -261,24 +267,20 @@ class ValuePredictor:
 
     def _horizons(self, expected: Floats, history: History) -> list[HorizonSpend]:
         """The learnt horizon's spend, carried along each customer's own curve of purchases."""
-        learnt, found = history.purchases[:, 0], list[HorizonSpend]()
-        before = np.zeros(len(expected))
+        before, found = np.zeros(len(expected)), list[HorizonSpend]()
         for place, one in enumerate(self.manifest.horizons, start=1):
-            straight = one.days / self.manifest.horizon_days
-            with np.errstate(invalid="ignore", divide="ignore"):
-                course = history.purchases[:, place] / learnt
-            spend = expected * np.where(np.isfinite(course), course, straight) * one.level
+            spend = expected * history.course(place, one.days / self.manifest.horizon_days) * one.level
             before = spend = np.maximum(spend, before)  # more time never brings less
             found.append(HorizonSpend(one.months, spend, *_bounds(one.intervals, spend)))
         return found
 
-    def _discounted(self, horizons: Sequence[HorizonSpend]) -> Floats:
-        total, before, day = np.zeros(0), np.zeros(0), 0.0
+    def _discounted(self, horizons: Sequence[HorizonSpend], rows: int) -> Floats:
+        """Today's worth of what comes between one horizon and the next, as if all of it came in the middle."""
+        total, before, day = np.zeros(rows), np.zeros(rows), 0
         for one, spend in zip(self.manifest.horizons, horizons, strict=True):
-            total, before = (total, before) if len(total) else (np.zeros(len(spend.expected)),) * 2
             middle = (day + one.days) / 2 / _DAYS_PER_YEAR
             total = total + (spend.expected - before) / (1 + self.manifest.discount_rate) ** middle
-            before, day = spend.expected, float(one.days)
+            before, day = spend.expected, one.days
         return total
 
     @cached_property

@@ -181,7 +181,7 @@ def _dates(scores: Scores) -> pa.Array:
     """``Score.next_order_date`` of every row."""
     days = scores.numbers["next_order_days"].to_numpy()
     usable = days <= FURTHEST_ORDER_DAYS  # NaN is not
-    wait = np.where(usable, days, 0.0) * 86_400_000_000
+    wait = np.rint(np.where(usable, days, 0.0) * 86_400_000_000)  # as timedelta rounds
     moments = np.datetime64(scores.as_of.astimezone(UTC).replace(tzinfo=None), "us") + wait.astype("timedelta64[us]")
     return pa.array(moments.astype("datetime64[D]"), pa.date32(), mask=~usable)
 

@@ -253,7 +253,7 @@ def test_rows_are_what_the_fit_wants() -> None:
 def test_who_takes_another_contract_within_the_grace_has_not_left() -> None:
     again = replace(contract("b", 3.2), customer_id="a")  # a began 20 months ago and ended 10 months ago
     first = replace(contract("a", 20.4, lasts=10.2), customer_id="a")
-    gap = 7 * 30.4375
+    gap = 7 * MONTH_DAYS
     assert counted(lives(first, again, grace_days=round(gap) + 2)) == [(3, 0.0), (10, 0.0)]
     assert counted(lives(first, again, grace_days=30)) == [(3, 0.0), (9, 1.0)]
 

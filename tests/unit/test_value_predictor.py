@@ -2,113 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import betaln, hyp2f1
+from scipy.special import betaln
 from scipy.stats import lomax
 
 from kernel.artefacts import (
     ContractParameters,
     HorizonValue,
-    OrderValues,
     Similar,
-    model_matrix,
     percentile_grid,
 )
 from kernel.btyd import MbgNbd
-from kernel.errors import RegistryError
 from kernel.pareto_nbd import ParetoNbd
 from kernel.purchases import PurchaseParameters
 from kernel.value_predictor import (
     HORIZON_MONTHS,
     NEWCOMER_DAYS,
-    ValueNumbers,
     ValuePredictor,
     current_pace,
-    needed_boosters,
     order_value_factor,
     spend_at_pace,
 )
-from tests.doubles.models import COLUMNS, PARAMETERS, features, saved, value_predictor
-
-# As the double has them.
-R, ALPHA, A, B = 0.243, 4.414 * 7, 0.793, 2.426
-P, Q, V = 6.25, 3.74, 15.45
-WEIGHTS = {"spend_90d": 0.4, "net_spend": 0.3, "btyd": 0.3}
-NET_SHARE, SCALE = 0.97, 0.01
-LEARNT = 56
-DAYS = {months: 30 * months for months in HORIZON_MONTHS}
-CONTRACTS = ContractParameters(alpha=0.668, beta=3.806, days_per_period=30.0)
-NEWCOMERS = Similar(
-    method="quantile", confidence=0.9, customers_per_point=50, prediction=(0, 1000), low=(0, 0.1), high=(9, 1.5)
+from tests.doubles.models import features, value_predictor
+from tests.value_by_hand import (
+    ALPHA,
+    CONTRACTS,
+    DAYS,
+    LEARNT,
+    NET_SHARE,
+    NEWCOMERS,
+    RISING,
+    SCALE,
+    P,
+    Q,
+    R,
+    V,
+    alive,
+    bits,
+    histories,
+    known,
+    matrix,
+    order_value,
+    pace,
+    purchases,
+    without_purchase,
 )
-RISING = OrderValues(p=P, q=Q, v=V, slope=0.4, usual=3.0)
-
-
-def alive(x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """P(alive) of BG/NBD as Fader, Hardie & Lee print it (note 021), time in days."""
-    gone = A / (B + np.maximum(x, 1) - 1) * ((ALPHA + T) / (ALPHA + t_x)) ** (R + x)
-    return np.where(x > 0, 1 / (1 + gone), 1.0)
-
-
-def purchases(days: float, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """Equation 10 of Fader, Hardie & Lee (2005) as printed, time in days."""
-    left = (ALPHA + T) / (ALPHA + T + days)
-    curve = 1 - left ** (R + x) * hyp2f1(R + x, B + x, A + B + x - 1, days / (ALPHA + T + days))
-    return (A + B + x - 1) / (A - 1) * curve * alive(x, t_x, T)
-
-
-def order_value(frame: pd.DataFrame) -> np.ndarray:
-    """Of Gamma-Gamma: a mean of the customer's own orders and of everybody's."""
-    own = frame["monetary_value"].fillna(0).to_numpy()
-    x = frame["frequency"].fillna(0).to_numpy()
-    weight = P * x / (P * x + Q - 1)
-    return NET_SHARE * (weight * own + (1 - weight) * P * V / (Q - 1))
-
-
-def matrix(frame: pd.DataFrame) -> np.ndarray:
-    """What the trees see: the words' places in their categories, by hand."""
-    income = frame["income"].map({"high": 0.0, "low": 1.0}).to_numpy(dtype="float64")
-    return np.column_stack([frame["recency_days"], frame["spend_90d"], income])
-
-
-def pace(frame: pd.DataFrame) -> np.ndarray:
-    by_btyd = purchases(LEARNT, *histories(frame)) * order_value(frame)
-    return (
-        0.4 * LEARNT * frame["spend_90d"].to_numpy() / 90
-        + 0.3 * LEARNT * frame["net_spend"].to_numpy() / (frame["T_days"].to_numpy() + 14)
-        + 0.3 * by_btyd
-    )
-
-
-def known(rows: int = 300) -> pd.DataFrame:
-    """Customers of whom everything the paces need is known."""
-    frame = features(rows)
-    return frame.fillna({"spend_90d": 12.0})
-
-
-def histories(frame: pd.DataFrame) -> list[np.ndarray]:
-    """Frequency, recency and age."""
-    return [frame[name].to_numpy() for name in ("frequency", "recency_days", "T_days")]
-
-
-def without_purchase(frame: pd.DataFrame, row: int = 0) -> pd.DataFrame:
-    """The same, in which one customer has never bought: what the engine gives of such a customer."""
-    other = frame.copy()
-    unknown = ["recency_days", "T_days", "days_since_last_purchase", "frequency", "monetary_value"]
-    other.loc[other.index[row], unknown] = np.nan
-    other.loc[other.index[row], ["spend_30d", "spend_90d", "spend_365d", "net_spend"]] = 0.0
-    return other
-
-
-def bits(found: ValueNumbers) -> dict[str, bytes]:
-    return {name: values.tobytes() for name, values in found.columns().items()}
 
 
 class TestEveryColumn:
@@ -477,104 +417,6 @@ def test_high_value_begins_at_the_limit() -> None:
 def test_a_new_customer_is_expected_to_buy_as_the_population_does() -> None:
     zero = np.zeros(1)
     assert value_predictor().prior_purchases() == pytest.approx(purchases(LEARNT, zero, zero, zero)[0], rel=1e-9)
-
-
-def two_part() -> ValuePredictor:
-    """A predictor of two boosters."""
-    frame = known()
-    inputs = model_matrix(frame, COLUMNS)
-    buys = (frame["recency_days"] > 50).to_numpy(dtype="float64")
-    buy = lgb.train(PARAMETERS, lgb.Dataset(inputs, buys), num_boost_round=5)
-    spend = lgb.train({**PARAMETERS, "objective": "tweedie"}, lgb.Dataset(inputs, pace(frame)), num_boost_round=5)
-    manifest = value_predictor(spend_model="two_part").manifest
-    return ValuePredictor(manifest, {"buy": buy, "spend": spend})
-
-
-def test_two_parts_are_the_chance_to_buy_times_what_is_spent_then() -> None:
-    frame, model = known(), two_part()
-    chance = model.boosters["buy"].predict(matrix(frame))
-    change = np.exp(model.boosters["spend"].predict(matrix(frame), raw_score=True))
-    assert 0 < chance.min() < chance.max() < 1
-    assert model.expected_spend(frame) == pytest.approx(SCALE * chance * pace(frame) * change, rel=1e-9)
-
-
-def test_btyd_is_purchases_times_order_value_times_scale() -> None:
-    frame = known()
-    expected = SCALE * purchases(LEARNT, *histories(frame)) * order_value(frame)
-    assert only_btyd().expected_spend(frame) == pytest.approx(expected, rel=1e-7)
-
-
-def only_btyd() -> ValuePredictor:
-    """A predictor without boosters."""
-    return ValuePredictor(value_predictor(spend_model="btyd").manifest, {})
-
-
-MODELS = {"trees": value_predictor, "two_part": two_part, "btyd": only_btyd}
-
-
-class TestStored:
-    @pytest.mark.parametrize("spend_model", ["trees", "two_part", "btyd"])
-    def test_a_model_comes_back_as_it_was(self, spend_model: str, tmp_path: Path) -> None:
-        model = MODELS[spend_model]()
-        folder = saved(model, tmp_path / "model")
-        files = [f"{name}.txt" for name in needed_boosters(spend_model)]
-        assert sorted(file.name for file in folder.iterdir()) == sorted(["manifest.json", *files])
-        back = ValuePredictor.load(folder)
-        assert back.manifest == model.manifest
-        assert bits(back.numbers(features())) == bits(model.numbers(features()))
-
-    def test_all_that_is_optional_comes_back_too(self, tmp_path: Path) -> None:
-        model = value_predictor(contracts=CONTRACTS, newcomers=NEWCOMERS, margin=0.25, order_values=RISING)
-        back = ValuePredictor.load(saved(model, tmp_path / "model")).manifest
-        assert back == model.manifest
-        assert (back.contracts, back.newcomers, back.margin, back.order_values) == (CONTRACTS, NEWCOMERS, 0.25, RISING)
-
-    @pytest.mark.parametrize(
-        ("spend_model", "missing"), [("trees", "trees"), ("two_part", "buy"), ("two_part", "spend")]
-    )
-    def test_a_missing_booster_is_named(self, spend_model: str, missing: str, tmp_path: Path) -> None:
-        folder = saved(MODELS[spend_model](), tmp_path / "model")
-        (folder / f"{missing}.txt").unlink()
-        with pytest.raises(RegistryError) as raised:
-            ValuePredictor.load(folder)
-        assert raised.value.what == f"The model's file '{missing}.txt' is missing."
-        assert (raised.value.where, raised.value.fix) == (str(folder), "Train the model again.")
-
-    @pytest.mark.parametrize(
-        "spoil",
-        [
-            lambda stored: stored.update(format=2),
-            lambda stored: stored.update(kind="churn"),
-            lambda stored: stored.update(spend_model="forest"),
-            lambda stored: stored.pop("sums"),
-            lambda stored: stored.update(unheard_of=1),
-            # As models were stored before they had a family of purchases and horizons.
-            lambda stored: stored.update(
-                bg_nbd=stored.pop("purchases")["parameters"],
-                gamma_gamma={name: stored.pop("order_values", {}).get(name, 1.0) for name in ("p", "q", "v")},
-            ),
-        ],
-    )
-    def test_a_manifest_of_another_version_is_refused(
-        self, spoil: Callable[[dict[str, object]], object], tmp_path: Path
-    ) -> None:
-        folder = saved(value_predictor(), tmp_path / "model")
-        file = folder / "manifest.json"
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        spoil(stored)
-        file.write_text(json.dumps(stored), encoding="utf-8")
-        with pytest.raises(RegistryError) as raised:
-            ValuePredictor.load(folder)
-        assert raised.value.what == "The model's manifest cannot be read as ValueManifest (ValidationError)."
-        assert (raised.value.where, raised.value.fix) == (str(file), "Train again with this version.")
-
-    def test_a_folder_without_a_model_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(RegistryError, match=r"cannot be read as ValueManifest \(FileNotFoundError\)"):
-            ValuePredictor.load(tmp_path)
-
-    def test_a_feature_that_the_model_needs_and_the_project_lacks_is_named(self) -> None:
-        with pytest.raises(RegistryError, match="needs the feature 'income', which this project does not have"):
-            value_predictor().numbers(known().drop(columns="income"))
 
 
 def test_the_percentile_of_the_populations_own_quantiles_is_their_rank() -> None:

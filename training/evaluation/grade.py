@@ -9,7 +9,7 @@ probability of at least one half, and the baseline finds of those who left the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,18 +99,27 @@ def grade_churn(
             again.append(found)
     if judged is None or not again:
         return None
-    letters = [one.letter for one in again]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile([one.advantage for one in again], [tail, 1 - tail])
     return Grade(
         judged.letter,
         judged.right,
         judged.found,
         judged.baseline,
         judged.baseline_found,
-        Interval(judged.advantage, float(low), float(high), CONFIDENCE),
-        {letter: letters.count(letter) / len(letters) for letter in GRADES},
+        resampled_interval(judged.advantage, [one.advantage for one in again]),
+        sureness([one.letter for one in again]),
     )
+
+
+def resampled_interval(estimate: float, again: Sequence[float]) -> Interval:
+    """A figure, and where it lies among resampled customers."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(again, [tail, 1 - tail])
+    return Interval(estimate, float(low), float(high), CONFIDENCE)
+
+
+def sureness(letters: Sequence[str]) -> dict[str, float]:
+    """Each letter -> the share of the resampled customers that earn it."""
+    return {letter: letters.count(letter) / len(letters) for letter in GRADES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from kernel.part import Floats
 from training.evaluation.discrimination import auc_interval, gains_curve
 from training.evaluation.value import deciles
 from training.evaluation.words import day, label, percent
@@ -173,13 +174,9 @@ def gains_chart(result: BacktestResult) -> Chart:
         ("recency_rule", result.recency, STYLES[1]),
     ):
         taken, share = gains_curve(score, result.churned)
-        first_tenth = float(np.interp(0.1, taken, share))
-        found.append(f"{label(name)} {percent(first_tenth)}")
-        draw_line(axes, 100 * taken, 100 * share, style._replace(marker=""), label(name))
-        axes.plot([10], [100 * first_tenth], color=style.color, marker=style.marker, markersize=5)
-    draw_line(axes, [0, 100], [0, 100], GUIDE, "By chance")
-    axes.axvline(10, color=LINE, linewidth=1, zorder=0)
-    axes.set_xlim(0, 100)
+        found.append(f"{label(name)} {percent(at_first_tenth(taken, share))}")
+        draw_shares(axes, taken, share, style, label(name))
+    draw_chance(axes)
     axes.set_ylim(0, 101)
     draw_legend(axes, columns=3)
     alt = "Share of those who left found in the first tenth of customers: " + ", ".join(found) + ", by chance 10 %"
@@ -299,6 +296,24 @@ def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, style: Style, text: str) -
         markersize=5,
         label=text,
     )
+
+
+def draw_shares(axes: Axes, taken: Floats, share: Floats, style: Style, text: str) -> None:
+    """What share the customers taken have, with a mark at the first tenth of them; both from 0 to 1."""
+    draw_line(axes, 100 * taken, 100 * share, style._replace(marker=""), text)
+    axes.plot([10], [100 * at_first_tenth(taken, share)], color=style.color, marker=style.marker, markersize=5)
+
+
+def at_first_tenth(taken: Floats, share: Floats) -> float:
+    """What share the first tenth of the customers has."""
+    return float(np.interp(0.1, taken, share))
+
+
+def draw_chance(axes: Axes) -> None:
+    """What comes without an order, and where the first tenth ends."""
+    draw_line(axes, [0, 100], [0, 100], GUIDE, "By chance")
+    axes.axvline(10, color=LINE, linewidth=1, zorder=0)
+    axes.set_xlim(0, 100)
 
 
 def draw_legend(axes: Axes, columns: int) -> None:

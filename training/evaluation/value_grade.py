@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kernel.artefacts import Floats
 from training.evaluation.discrimination import Interval
-from training.evaluation.grade import CONFIDENCE, GRADES, REPLICATES
+from training.evaluation.grade import REPLICATES, resampled_interval, sureness
 
 BETTER = 0.05
 FEWEST_HIGH_VALUE = 10
@@ -61,16 +61,13 @@ def grade_value(expected: Floats, spend: Floats, baseline: Floats, *, share: flo
     if judged.high_value < FEWEST_HIGH_VALUE:
         return None
     again = _resampled(customers, len(spend), seed)
-    letters = [one.letter for one in again]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile([one.advantage for one in again], [tail, 1 - tail])
     return ValueGrade(
         judged.letter,
         judged.high_value,
         judged.caught / judged.high_value,
         judged.baseline_caught / judged.high_value,
-        Interval(judged.advantage, float(low), float(high), CONFIDENCE),
-        {letter: letters.count(letter) / len(letters) for letter in GRADES},
+        resampled_interval(judged.advantage, [one.advantage for one in again]),
+        sureness([one.letter for one in again]),
     )
 
 

@@ -13,13 +13,15 @@ from training.evaluation.plots import (
     FIRST,
     GUIDE,
     INK,
-    LINE,
     SOFT,
     STYLES,
     Chart,
     Style,
+    at_first_tenth,
+    draw_chance,
     draw_legend,
     draw_line,
+    draw_shares,
     from_zero,
     new_axes,
     whole_numbers,
@@ -209,13 +211,9 @@ def lorenz_chart(curves: Mapping[str, tuple[Floats, Floats]], as_of: datetime) -
     figure, axes = new_axes("Customers, highest expected first, %", "Share of all spend, %")
     found: list[str] = []
     for (name, (customers, spend)), style in zip(curves.items(), STYLES[: len(curves)], strict=True):
-        first_tenth = float(np.interp(0.1, customers, spend))
-        found.append(f"{label(name)} {percent(first_tenth)}")
-        draw_line(axes, 100 * customers, 100 * spend, style._replace(marker=""), label(name))
-        axes.plot([10], [100 * first_tenth], color=style.color, marker=style.marker, markersize=5)
-    draw_line(axes, [0, 100], [0, 100], GUIDE, "By chance")
-    axes.axvline(10, color=LINE, linewidth=1, zorder=0)
-    axes.set_xlim(0, 100)
+        found.append(f"{label(name)} {percent(at_first_tenth(customers, spend))}")
+        draw_shares(axes, customers, spend, style, label(name))
+    draw_chance(axes)
     axes.margins(y=0.01)
     draw_legend(axes, columns=2)
     alt = f"Share of all spend that the first tenth of customers has: {', '.join(found)}, by chance {percent(0.1)}"

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from features.contract.profiles import Profiles
+from kernel.value_predictor import MONTH_DAYS
 
-MONTH_DAYS = 30.4375
 # The newest version of each contract that is known. One that ended for a competing reason, or that another contract of
 # the customer outlasts within the days of grace, or still may, was watched until then and says nothing of leaving.
 _LIVES = """

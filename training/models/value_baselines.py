@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kernel.artefacts import Floats
+from kernel.value_predictor import MONTH_DAYS
 from training.dataset import TrainingSet
 from training.models.baselines import carry_forward
 
-MONTH_DAYS = 30.4375
 AGE_STEP_DAYS = 28
 _QUINTILES = 5
 _FEWEST_ALIKE = 20

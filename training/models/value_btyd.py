@@ -349,19 +349,21 @@ def _check_options(*, days_per_period: float = 1.0, penalizer: float) -> None:
         raise UsageError(f"{penalizer} is no penalty.", where="penalizer", fix="Give 0, or a small number such as .01.")
 
 
-def _column(summary: pd.DataFrame, name: str) -> NDArray[np.float64]:
+def numeric_column(summary: pd.DataFrame, name: str, *, where: str, fix: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where unknown, shape (rows,). Raises DataError when it is missing or no number."""
     if name not in summary.columns:
         raise DataError(
-            f"The column '{name}' is missing. {did_you_mean(name, map(str, summary.columns))}",
-            where="the summary of purchases per customer",
-            fix="Give frequency, recency_days, T_days and monetary_value.",
+            f"The column '{name}' is missing. {did_you_mean(name, map(str, summary.columns))}", where=where, fix=fix
         )
     try:
         return summary[name].to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise DataError(
-            f"The column '{name}' is not numeric.", where="the summary of purchases per customer", fix="Give numbers."
-        ) from error
+        raise DataError(f"The column '{name}' is not numeric.", where=where, fix=fix) from error
+
+
+def _column(summary: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    fix = "Give frequency, recency_days, T_days and monetary_value as numbers."
+    return numeric_column(summary, name, where="the summary of purchases per customer", fix=fix)
 
 
 def _not_told_apart(frequency: NDArray[np.float64], T_days: NDArray[np.float64]) -> str:

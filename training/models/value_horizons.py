@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernel.artefacts import Floats, HorizonValue, Similar
-from kernel.value_predictor import HORIZON_MONTHS, ValuePredictor
+from kernel.value_predictor import HORIZON_MONTHS, MONTH_DAYS, ValuePredictor
 from training.dataset import TrainingSet
 from training.evaluation.similar import ratio_intervals
 
 Beyond = Callable[[TrainingSet, int], Floats]
 """(rows, days) -> what each row spent in the days after its cut-off, NaN where they are not over, shape (rows,)."""
-_MONTH_DAYS = 30.4375
 _FEWEST_ROWS = 200
 _LEAST = 0.01
 
@@ -32,14 +31,12 @@ def horizon_values(
         expected: spend over the learnt horizon, of each row of ``data``, by models that had not seen its customer.
     """
     learnt = model.manifest.horizon_days
-    lengths = {months: round(months * _MONTH_DAYS) for months in HORIZON_MONTHS}
+    lengths = {months: round(months * MONTH_DAYS) for months in HORIZON_MONTHS}
     history = model.history(data.features, [learnt, *lengths.values()])
     longest = _Looked(learnt, 1.0, ratio_intervals(expected, data.spend), float(expected.mean()))
     found: list[HorizonValue] = []
     for place, (months, days) in enumerate(lengths.items(), start=1):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            course = history.purchases[:, place] / history.purchases[:, 0]
-        carried = np.maximum(expected * np.where(np.isfinite(course), course, days / learnt), _LEAST)
+        carried = np.maximum(expected * history.course(place, days / learnt), _LEAST)
         looked = _looked(days, carried, beyond(data, days), expected, data.spend)
         if looked is not None and days > longest.days:
             longest = looked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -25,29 +25,6 @@ _TREES: dict[str, Any] = {"rounds": 400, "extra_trees": True, "feature_fraction"
 WINSOR = 0.999
 """Spend above this quantile of those who bought counts as the quantile while the trees are grown; totals are calibrated
 on all of it afterwards."""
-
-
-class SpendFit(Protocol):
-    """Fitted boosters, and how rows become expected spend by them."""
-
-    @property
-    def recipe(self) -> SpendRecipe:
-        """What the fit was told."""
-        ...
-
-    @property
-    def pace_weights(self) -> dict[str, float]:
-        """Of the paces that make the expected spend if nothing changes."""
-        ...
-
-    @property
-    def boosters(self) -> dict[str, lgb.Booster]:
-        """By the name of their file."""
-        ...
-
-    def predict(self, rows: TrainingSet) -> Floats:
-        """Expected spend over the horizon, shape (rows,)."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from scipy.optimize import minimize
 from scipy.special import psi
 
 from kernel.artefacts import ContractParameters
-from kernel.errors import DataError, NotEnoughDataError, UsageError, did_you_mean
+from kernel.errors import NotEnoughDataError, UsageError
+from kernel.part import Floats
 from kernel.sbg import Sbg, checked_contracts
 from training.labels.contracts import ContractLives
-from training.models.value_btyd import FitAttempt
-
-Floats = NDArray[np.float64]
+from training.models.value_btyd import FitAttempt, numeric_column
 
 # Logarithms of alpha: customers of two kinds, most stay, nothing known, all much alike; beta follows from the churn.
 _STARTS = (-2.0, -0.5, 0.5, 2.0)
@@ -186,11 +185,5 @@ def _check_enough(renewals: Floats, churned: Floats) -> None:
 
 
 def _column(summary: pd.DataFrame, name: str) -> Floats:
-    where, fix = "the summary of contracts", "Give renewals and churned as numbers, one row per contract."
-    if name not in summary.columns:
-        what = f"The column '{name}' is missing. {did_you_mean(name, map(str, summary.columns))}"
-        raise DataError(what, where=where, fix=fix)
-    try:
-        return summary[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"The column '{name}' is not numeric.", where=where, fix=fix) from error
+    fix = "Give renewals and churned as numbers, one row per contract."
+    return numeric_column(summary, name, where="the summary of contracts", fix=fix)
