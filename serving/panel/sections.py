@@ -62,9 +62,11 @@ def note(title: str, *paragraphs: str) -> Html:
 
 
 def numbers(score: CustomerScore) -> Html:
-    """Churn and value beside each other; a part without numbers is left out."""
+    """Churn and value beside each other, what else is known below; a part without numbers is left out."""
     parts = [part for part in (_churn(score), _value(score)) if part]
-    return element("div", *parts, class_="numbers two" if len(parts) == 2 else "numbers") if parts else _NOTHING
+    if not parts:
+        return _NOTHING
+    return element("div", *parts, _facts(score), class_="numbers two" if len(parts) == 2 else "numbers")
 
 
 def _churn(score: CustomerScore) -> Html:
@@ -87,41 +89,49 @@ def _churn(score: CustomerScore) -> Html:
 
 
 def _value(score: CustomerScore) -> Html:
-    if score.lifetime_value is None and score.probability_alive is None:
+    if score.lifetime_value is None:
         return _NOTHING
-    parts = [element("h2", f"Expected value over {score.value_horizon_days} days", id="value")]
-    if score.lifetime_value is not None:
-        parts.append(element("p", money(score.lifetime_value, score.currency), class_="big"))
-    low, high = score.lifetime_value_low, score.lifetime_value_high
+    parts = [
+        element("h2", f"Expected value over {score.value_horizon_days} days", id="value"),
+        *_amount(score, score.lifetime_value, (score.lifetime_value_low, score.lifetime_value_high), "big"),
+    ]
+    if score.value_12m is not None:
+        parts += [
+            element("h3", "Over 12 months", class_="quiet further"),
+            *_amount(score, score.value_12m, (score.value_12m_low, score.value_12m_high), "middling"),
+        ]
+        if score.value_shown_months < _YEAR:
+            known = f"Outcomes are known for {score.value_shown_months} months; the rest is carried on"
+            parts.append(element("p", known, class_="quiet"))
+    return element("section", *parts, class_="section", aria_labelledby="value")
+
+
+def _amount(score: CustomerScore, value: float, bounds: tuple[float | None, float | None], size: str) -> list[Html]:
+    amount = [element("p", money(value, score.currency), class_=size)]
+    low, high = bounds
     if low is not None and high is not None:
-        parts.append(
-            element("p", f"Likely {money(low, score.currency)} to {money(high, score.currency)}", class_="quiet")
-        )
-    return element("section", *parts, _facts(score), class_="section", aria_labelledby="value")
+        likely = f"Likely {money(low, score.currency)} to {money(high, score.currency)}"
+        amount.append(element("p", likely, class_="quiet"))
+    return amount
 
 
 def _facts(score: CustomerScore) -> Html:
     facts: list[tuple[str, str]] = []
     if score.probability_alive is not None:
-        facts.append(("Still a customer", percent(score.probability_alive)))
+        facts.append(("Not lost for good", percent(score.probability_alive)))
     if score.expected_purchases is not None:
         facts.append(("Expected purchases", count(score.expected_purchases)))
-    if score.value_12m is not None and score.value_12m_low is not None and score.value_12m_high is not None:
-        likely = f"{money(score.value_12m_low, score.currency)} to {money(score.value_12m_high, score.currency)}"
-        carried = "" if score.value_shown_months >= _YEAR else f"; outcomes known for {score.value_shown_months} months"
-        facts.append((f"In 12 months, likely {likely}{carried}", money(score.value_12m, score.currency)))
     if score.historic_value is not None:
-        facts.append(("So far", money(score.historic_value, score.currency)))
+        facts.append(("Spent so far", money(score.historic_value, score.currency)))
     if score.next_order_date is not None:
-        facts.append(("Next order: half come by, if still customers", f"{score.next_order_date:%-d %b %Y}"))
+        facts.append(("Next order: half come by", f"{score.next_order_date:%-d %b %Y}"))
     if score.order_overdue_days is not None and score.order_overdue_days >= 1:
         facts.append(("Overdue", f"{score.order_overdue_days:.0f} days"))
     if score.value_percentile is not None:
         facts.append(("Value among customers", top_share(score.value_percentile).capitalize()))
     facts.append(("Currency", score.currency))
-    return element(
-        "dl", *(element("div", element("dt", name), element("dd", text)) for name, text in facts), class_="facts"
-    )
+    listed = (element("div", element("dt", name), element("dd", text)) for name, text in facts)
+    return element("dl", *listed, class_="section facts")
 
 
 def reasons(items: Sequence[ReasonAnswer]) -> Html:

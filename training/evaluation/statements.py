@@ -254,8 +254,16 @@ def thin_evidence(results: Sequence[BacktestResult], settings: Settings) -> list
     ]
 
 
+_IN_A_SENTENCE = {
+    "carry_forward": "carrying the past forward",
+    "formula": "the formula",
+    "rfm_cells": "the RFM cell means",
+    "cohort_curve": "the cohort curve",
+}
+
+
 def _article(name: str) -> str:
-    return "carrying the past forward" if name == "carry_forward" else label(name)
+    return _IN_A_SENTENCE.get(name, label(name))
 
 
 def _about_dates(results: Sequence[BacktestResult], settings: Settings) -> list[str]:
