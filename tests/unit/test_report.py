@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -190,6 +191,13 @@ class TestStatements:
         assert "1 Nov 2017: 90 % intervals of spend held 80 %: too narrow." in notes
         assert any("not shown that the churn model ranks better than the recency rule" in note for note in notes)
         assert any(note.startswith("1 Nov 2017: the AUC may lie anywhere from 0.") for note in notes)
+
+    @pytest.mark.parametrize(("alive", "said"), [(0.995, True), (0.6, False)])
+    def test_p_alive_that_tells_nobody_apart(self, settings: Settings, alive: float, said: bool) -> None:
+        sure = SimpleNamespace(probability_alive=lambda features: np.full(len(features), alive))
+        beside = dataclasses.replace(result(), value_model=sure, churn=result().churn | {"p_alive": {"auc": 0.7}})
+        told = "1 Nov 2017: P(alive) is above 99 % for 100 % of the customers."
+        assert any(plain(note).startswith(told) for note in thin_evidence([beside], settings)) == said
 
     def test_dates_that_share_outcomes(self, settings: Settings) -> None:
         october = datetime(2017, 10, 1, tzinfo=UTC)

@@ -34,6 +34,7 @@ FEW_DATES = 3
 _WIDE = 0.05  # half of an interval of the AUC
 _COVERAGE_OFF = 0.03
 _TOTAL_OFF = 0.1
+_SURELY_ALIVE = 0.99
 _WORTH_SAYING = 0.005
 _LEAVES: Mapping[Family, str] = {
     "bg_nbd": "It supposes that customers leave right after a repeat purchase, or not at all.",
@@ -319,6 +320,13 @@ def _about_value(result: BacktestResult) -> list[str]:
         notes.append(
             f"{date}: {percent(CONFIDENCE)} intervals of spend held {percent(result.interval_coverage)}: too {width}."
         )
+    if "p_alive" in result.churn:
+        alive = float(np.mean(result.value_model.probability_alive(result.features) > _SURELY_ALIVE))
+        if alive > 0.5:
+            notes.append(
+                f"{date}: P(alive) is above {percent(_SURELY_ALIVE)} for {percent(alive)} of the customers. By their "
+                "purchases alone hardly anybody leaves for good, so it hardly tells them apart; the churn probability does."
+            )
     closest = min(result.value, key=lambda name: result.value[name]["mae"])
     if closest != "trees":
         notes.append(f"{date}: {_article(closest)} missed the spend of one customer by less than the model.")
