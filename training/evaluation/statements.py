@@ -324,8 +324,9 @@ def _about_value(result: BacktestResult) -> list[str]:
         alive = float(np.mean(result.value_model.probability_alive(result.features) > _SURELY_ALIVE))
         if alive > 0.5:
             notes.append(
-                f"{date}: P(alive) is above {percent(_SURELY_ALIVE)} for {percent(alive)} of the customers. By their "
-                "purchases alone hardly anybody leaves for good, so it hardly tells them apart; the churn probability does."
+                f"{date}: P(alive) is above {percent(_SURELY_ALIVE)} for {percent(alive)} of the customers. By "
+                "their purchases alone hardly anybody leaves for good, so it hardly tells them apart; the churn "
+                "probability does."
             )
     closest = min(result.value, key=lambda name: result.value[name]["mae"])
     if closest != "trees":
