@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 _MANY = 100  # rows from which an index of words is quicker than a dictionary
 GRID_POINTS = 1001  # percentiles are read from a grid a tenth of a point fine
 
-SomeManifest = TypeVar("SomeManifest", bound="Manifest")
+SomeManifest = TypeVar("SomeManifest", bound=Part)
 
 
 class FeatureColumn(Part):
@@ -258,7 +258,7 @@ def _codes(words: pd.Series, categories: tuple[str, ...]) -> Floats:
     return np.array([known.get(word, np.nan) for word in words.array], dtype=np.float64)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Part) -> None:
     """Write the manifest into a model's folder."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
 

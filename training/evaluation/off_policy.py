@@ -180,25 +180,41 @@ def clustered_interval(
 ) -> Interval:
     """``value`` with the bounds of a mean whose terms are independent between clusters only (Liang and Zeger 1986).
 
+    Weighted rewards are skewed: few decisions stand for many and bring much. Student's bounds are moved by the skewness
+    of the clusters' sums (Hall 1992, the cubic transformation).
+
     Args:
         one_sided: both bounds hold with ``confidence`` each, not together.
     """
+    sums = _cluster_sums(influence, cluster)
     error, clusters = standard_error(influence, cluster)
     if not np.isfinite(error):
         return Interval(value, -np.inf, np.inf, confidence)
     tail = 1 - confidence if one_sided else (1 - confidence) / 2
-    reach = float(student.isf(tail, clusters - 1)) * error
-    return Interval(value, value - reach, value + reach, confidence)
+    reach = float(student.isf(tail, clusters - 1))
+    skew = float(np.mean(sums**3) / max(float(np.mean(sums**2)), 1e-300) ** 1.5 / np.sqrt(clusters))
+    return Interval(value, value - error * _moved(reach, skew), value - error * _moved(-reach, skew), confidence)
 
 
 def standard_error(influence: Floats, cluster: NDArray[Any]) -> tuple[float, int]:
     """Of a mean with these terms; infinite for a single cluster. And the number of clusters."""
-    _, place = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(place, weights=influence)
+    sums = _cluster_sums(influence, cluster)
     clusters = len(sums)
     if clusters < 2:
         return float("inf"), clusters
     return float(np.sqrt(clusters / (clusters - 1) * np.sum(sums**2)) / len(influence)), clusters
+
+
+def _cluster_sums(influence: Floats, cluster: NDArray[Any]) -> Floats:
+    _, place = np.unique(cluster, return_inverse=True)
+    return np.bincount(place, weights=influence).astype(np.float64)
+
+
+def _moved(quantile: float, skew: float) -> float:
+    """The quantile of a mean in standard errors, given its terms' skewness over the root of their number."""
+    if abs(skew) < 1e-6:
+        return quantile
+    return float(3 / skew * (np.cbrt(1 + skew * (quantile - skew / 6)) - 1))
 
 
 def _mean(terms: Floats) -> Estimate:
