@@ -37,7 +37,7 @@ class ActionEffect(Part):
         action: its id in the catalogue.
         effect: additional probability of the outcome, or money, of the average customer.
         error: its standard error.
-        centre: what the learners say of the average customer; effects of others are told from there.
+        centre: what each learner says of the average customer; effects of others are told from there.
         positives: outcomes that came after the action; ``controls``: decisions to do nothing they are compared with.
         status: where the knowledge comes from.
     """
@@ -45,7 +45,7 @@ class ActionEffect(Part):
     action: str
     effect: float
     error: float
-    centre: float
+    centre: tuple[float, ...]
     positives: int
     controls: int
     status: EffectStatus
@@ -88,20 +88,21 @@ class Learners(Part):
 
 
 class OutcomeEffects(Part):
-    """What the actions with one outcome do to it: the learners' mean, calibrated by one slope.
+    """What the actions with one outcome do to it: the learners, weighed by what data confirm of them.
 
     Attributes:
         outcome: its name in the catalogue.
         actions: in the order of the learners' outputs.
-        slope: of the effects on what the learners say, with its standard error.
+        weights: of what each learner says beyond its mean.
+        uncertainty: the weights' covariance, row by row.
         booster: the trees' file.
     """
 
     outcome: str
     actions: tuple[ActionEffect, ...]
     learners: Learners
-    slope: float
-    slope_error: float
+    weights: tuple[float, ...]
+    uncertainty: tuple[tuple[float, ...], ...]
     booster: str
 
 
@@ -168,11 +169,13 @@ class UpliftPredictor:
 
 def _effects(of: OutcomeEffects, booster: lgb.Booster, inputs: Floats) -> dict[str, Effects]:
     raw = of.learners.effects(booster, inputs)
-    mean, apart = raw.mean(axis=0), raw.std(axis=0)
     found: dict[str, Effects] = {}
     for number, action in enumerate(of.actions):
-        away = mean[:, number] - action.centre
-        # What is not known: the average effect, how much customers differ, and where the learners disagree.
-        error = np.sqrt(action.error**2 + (of.slope_error * away) ** 2 + (of.slope * apart[:, number]) ** 2)
-        found[action.action] = Effects(action.effect + of.slope * away, error, action.status)
+        away = raw[:, :, number].T - np.array(action.centre)
+        # What is not known: the average effect, and what the learners are worth.
+        error = np.sqrt(
+            action.error**2 + np.maximum((straight(away, np.array(of.uncertainty)) * away).sum(axis=1), 0.0)
+        )
+        mean = action.effect + straight(away, np.array([of.weights]).T)[:, 0]
+        found[action.action] = Effects(mean, error, action.status)
     return found

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kernel.encoding import Encoding
 from kernel.part import Floats
-from training.models.uplift_learners import Ints, Trial, fit_shared_line
+from training.models.uplift_learners import Ints, Trial, chosen_penalty, fit_shared_line
 
 _FOLDS = 5
 
@@ -39,6 +39,7 @@ def expected_rewards(
     expected = np.zeros((len(trial), actions))
     for number in range(_FOLDS):
         seen = trial.take(fold != number)
-        line = fit_shared_line(seen, Encoding.of(seen.inputs, categories), seed)
+        encoding = Encoding.of(seen.inputs, categories)
+        line = fit_shared_line(seen, encoding, chosen_penalty(seen, encoding, seed))
         expected[fold == number] = line.outcome(inputs[fold == number])
     return expected

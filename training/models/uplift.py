@@ -1,4 +1,4 @@
-"""What each action changes for whom: three learners averaged, and their differences shrunk to what data confirm.
+"""What each action changes for whom: three learners weighed by what data confirm of them.
 
 Raw uplifts of trees are spread up to nine times too wide; anything multiplied by money must be calibrated.
 """
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 
 import lightgbm as lgb
 import numpy as np
+from scipy.optimize import nnls
 from scipy.stats import norm
 
 from kernel.encoding import Encoding
 from kernel.part import Floats
 from kernel.uplift_predictor import Learners
+from training.evaluation.discrimination import Interval
 from training.evaluation.off_policy import standard_error
 from training.models.uplift_learners import (
     OutcomeModel,
     Trial,
+    chosen_penalty,
     fit_outcomes,
     fit_robust_line,
     fit_shared_line,
@@ -28,32 +31,31 @@ from training.models.uplift_learners import (
 _FOLDS = 5
 _INNER_FOLDS = 2
 _SIBLINGS = 3  # of fewer, no common mean is told
+_AROUND = 0.25  # standard deviation of a learner's weight before there are data; the mean is a third
+_RAREST = 0.002  # variance of an outcome below which a row counts no more
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The best linear prediction of the effects from what the learners say (Chernozhukov et al. 2018), on rows that
-    they had not seen, with one slope for all actions.
+    """What the learners are worth, on rows that they had not seen.
 
     Attributes:
-        effect: mean effect of each action over the rows, doubly robust, shape (actions,).
+        effect: mean effect of each action over the rows, doubly robust, siblings drawn together, shape (actions,).
         error: its standard error, shape (actions,).
-        centre: mean of what the learners say, shape (actions,).
-        raw_slope: of the effects on what the learners say; 1 where they are right, 0 where they tell nothing.
-        slope_error: its standard error.
-        slope: what is applied: its mean, given that it lies between 0 and 1.
+        centre: mean of what each learner says, shape (3, actions).
+        weights: of what each learner says beyond its mean, shape (3,); none negative, at most 1 in all.
+        uncertainty: their covariance, shape (3, 3).
     """
 
     effect: Floats
     error: Floats
     centre: Floats
-    raw_slope: float
-    slope_error: float
-    slope: float
+    weights: Floats
+    uncertainty: Floats
 
     def apply(self, raw: Floats) -> Floats:
-        """Calibrated effects, shape (rows, actions), from what the learners say."""
-        return self.effect + self.slope * (raw - self.centre)
+        """Calibrated effects, shape (rows, actions), from what the learners say, shape (3, rows, actions)."""
+        return self.effect + np.einsum("l,lij->ij", self.weights, raw - self.centre[:, None])
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class UpliftFit:
     """A fitted and calibrated model of effects.
 
     Attributes:
+        learners, booster: fitted on all rows.
+        calibration: of learners that left a fifth of the customers out, on those.
         unseen: calibrated effect of each row of the trial by learners that had not seen it, shape (rows, actions).
         scores: doubly robust scores of the effects, of models that had not seen the row, shape (rows, actions).
         outcome: expected under every arm by such models, shape (rows, 1 + actions).
@@ -75,21 +79,21 @@ class UpliftFit:
 
     def effects(self, inputs: Floats) -> Floats:
         """Expected effect of every action, shape (rows, actions)."""
-        return self.calibration.apply(self.learners.effects(self.booster, inputs).mean(axis=0))
+        return self.calibration.apply(self.learners.effects(self.booster, inputs))
 
 
 def fit_uplift(trial: Trial, *, seed: int = 0) -> UpliftFit:
     """Fit the learners on all rows, and calibrate them by learners that left a fifth of the customers out."""
     fold = trial.folds(_FOLDS, seed)
-    raw = np.zeros((len(trial), trial.actions))
+    raw = np.zeros((3, len(trial), trial.actions))
     outcome = np.zeros((len(trial), trial.actions + 1))
     for number in range(_FOLDS):
         learners, booster, expected = _fit_learners(trial.take(fold != number), seed + number)
         unseen = fold == number
-        raw[unseen] = learners.effects(booster, trial.inputs[unseen]).mean(axis=0)
+        raw[:, unseen] = learners.effects(booster, trial.inputs[unseen])
         outcome[unseen] = expected(trial.inputs[unseen])
     scores = robust_effects(trial, outcome)
-    calibration = calibrate(raw, scores, trial)
+    calibration = calibrate(raw, scores, outcome, trial)
     learners, booster, _ = _fit_learners(trial, seed)
     return UpliftFit(learners, booster, calibration, calibration.apply(raw), scores, outcome)
 
@@ -98,12 +102,13 @@ def _fit_learners(trial: Trial, seed: int) -> tuple[Learners, lgb.Booster, Outco
     """The learners with their trees, and the expected outcomes that they were fitted with."""
     encoding = Encoding.of(trial.inputs, trial.categories)
     fold = trial.folds(_INNER_FOLDS, seed)
+    penalty = chosen_penalty(trial, encoding, seed)
     expected = np.zeros((len(trial), trial.actions + 1))
     models: list[OutcomeModel] = []
     for number in range(_INNER_FOLDS):
-        models.append(fit_outcomes(trial.take(fold != number), encoding, seed))
+        models.append(fit_outcomes(trial.take(fold != number), encoding, penalty, seed))
         expected[fold == number] = models[-1](trial.inputs[fold == number])
-    line = fit_shared_line(trial, encoding, seed)
+    line = fit_shared_line(trial, encoding, penalty)
     trees = fit_x_learner(trial, expected, seed)
     robust = fit_robust_line(trial, robust_effects(trial, expected), encoding, seed)
     learners = Learners(
@@ -121,44 +126,74 @@ def _columns(weights: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(column) for column in weights.T)
 
 
-def calibrate(raw: Floats, scores: Floats, trial: Trial) -> Calibration:
-    """Mean effects that lend each other strength, and one slope for all actions.
+def calibrate(raw: Floats, scores: Floats, outcome: Floats, trial: Trial) -> Calibration:
+    """Mean effects from the doubly robust scores; weights of the learners from the residuals of the outcome.
 
-    Rows on which an action was seldom drawn tell little of the slope, and count as little.
+    Before there are data each learner counts for a third, give or take a quarter; data move the weights as far as they
+    are sure. A weight below 0 or a sum above 1 would spread customers against or beyond what the learners say.
 
     Args:
-        raw: what learners say of rows that they had not seen, shape (rows, actions).
+        raw: what learners say of rows that they had not seen, shape (3, rows, actions).
         scores: doubly robust, of the same rows, shape (rows, actions).
+        outcome: expected under every arm by models that had not seen the row, shape (rows, 1 + actions).
     """
     effect = scores.mean(axis=0)
     error = np.array([standard_error(column - column.mean(), trial.customer)[0] for column in scores.T])
-    centre = raw.mean(axis=0)
-    nothing, actions = trial.probability[:, :1], trial.probability[:, 1:]
-    possible = (actions > 0) & (nothing > 0)
-    sureness = np.where(possible, 1 / (1 / np.maximum(actions, 1e-9) + 1 / np.maximum(nothing, 1e-9)), 0.0)
-    weight = sureness / np.maximum((sureness * (scores - effect) ** 2).mean(axis=0), 1e-12)
-    level = np.maximum(weight.sum(axis=0), 1e-12)
-    spread = raw - (weight * raw).sum(axis=0) / level
-    missed = scores - (weight * scores).sum(axis=0) / level
-    mass = float((weight * spread**2).sum())
     mean, mean_error = pooled_means(effect, error)
-    if mass <= 1e-12:
-        return Calibration(mean, mean_error, centre, 0.0, float("inf"), 0.0)
-    raw_slope = float((weight * spread * missed).sum()) / mass
-    terms = (weight * spread * (missed - raw_slope * spread)).sum(axis=1)
-    slope_error = standard_error(terms, trial.customer)[0] * len(raw) / mass
-    return Calibration(mean, mean_error, centre, raw_slope, slope_error, within_unit(raw_slope, slope_error))
+    centre = raw.mean(axis=1)
+    found, covariance = residual_slopes(raw, outcome, trial)
+    learners = len(raw)
+    sure = np.linalg.inv(covariance + 1e-9 * np.eye(learners))
+    before = np.eye(learners) / _AROUND**2
+    root = np.linalg.cholesky(sure + before).T
+    target = np.linalg.solve(root.T, sure @ found + before @ np.full(learners, 1 / learners))
+    weights, _ = nnls(root, target)
+    return Calibration(mean, mean_error, centre, weights / max(1.0, weights.sum()), _inverse(sure + before))
 
 
-def within_unit(estimate: float, error: float) -> float:
-    """The mean of a number of which nothing is known but this estimate and that it lies between 0 and 1."""
-    low, high = -estimate / error, (1 - estimate) / error
-    if low > 8:  # far below 0: the normal's tail has run out of digits
-        return 0.0
-    if high < -8:
-        return 1.0
-    mass = float(norm.cdf(high) - norm.cdf(low))
-    return float(np.clip(estimate + error * (norm.pdf(low) - norm.pdf(high)) / mass, 0, 1))
+def _inverse(matrix: Floats) -> Floats:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+def residual_slopes(effects: Floats, outcome: Floats, trial: Trial) -> tuple[Floats, Floats]:
+    """Slopes of the actual on the given effects beyond their means, and their covariance, from the outcomes' residuals
+    (Robinson 1988; Nie and Wager 2021).
+
+    ``outcome - E(outcome)`` is regressed on ``(drawn - probability) * effect``, by the inverse variance of the outcome.
+    That takes every arm for a control of every other, and tells slopes with far less noise than scores that weigh rows
+    by inverse probabilities.
+
+    Args:
+        effects: of one or more models that had not seen the rows, shape (models, rows, actions).
+    """
+    level = np.einsum("ij,ij->i", trial.probability, outcome)
+    surprise = trial.in_arm[:, 1:] - trial.probability[:, 1:]
+    sureness = 1 / np.maximum(level * (1 - level), _RAREST) if trial.kind == "binary" else np.ones(len(trial))
+    told = np.stack([(surprise * (one - one.mean(axis=0))).sum(axis=1) for one in effects], axis=1)
+    columns = np.column_stack([told, surprise])
+    weighted = columns * sureness[:, None]
+    gram = columns.T @ weighted
+    gram += 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
+    slopes = np.linalg.solve(gram, weighted.T @ (trial.outcome - level))
+    missed = weighted * (trial.outcome - level - columns @ slopes)[:, None]
+    _, place = np.unique(trial.customer, return_inverse=True)
+    sums = np.stack([np.bincount(place, weights=column) for column in missed.T], axis=1)
+    spread = np.linalg.solve(gram, np.linalg.solve(gram, sums.T @ sums).T)
+    return slopes[: len(effects)], spread[: len(effects), : len(effects)]
+
+
+def effect_slope(effects: Floats, outcome: Floats, trial: Trial, confidence: float = 0.95) -> Interval:
+    """Slope of the actual on predicted effects, 1 where they are as large as they turn out.
+
+    Args:
+        effects: of a model that had not seen the rows, shape (rows, actions).
+        outcome: expected under every arm by models that had not seen the row, shape (rows, 1 + actions).
+    """
+    if np.ptp(effects, axis=0).max() < 1e-12:
+        return Interval(0.0, -np.inf, np.inf, confidence)  # effects that are all alike have no slope
+    [slope], [[variance]] = residual_slopes(effects[None], outcome, trial)
+    reach = float(norm.isf((1 - confidence) / 2)) * float(np.sqrt(variance))
+    return Interval(float(slope), float(slope) - reach, float(slope) + reach, confidence)
 
 
 def pooled_means(estimate: Floats, error: Floats) -> tuple[Floats, Floats]:

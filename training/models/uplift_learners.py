@@ -20,10 +20,13 @@ from kernel.part import Floats
 
 Ints = NDArray[np.int64]
 
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
-"""Of half a squared weight, beside the mean loss of a row; the last leaves nothing but the mean."""
+PENALTIES = (10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+"""Of half a squared weight, beside the mean loss of a row; the first leaves nothing but the mean."""
 _SHARED_PENALTY = 0.001
 _FOLDS = 3
+_STEPS = 50
+_ENOUGH = 1e-8  # of the loss of a row
+_SMALLEST_STEP = 1e-4
 _LARGEST_WEIGHT = 50.0
 _ROUNDS = 80
 _TREES: dict[str, Any] = {
@@ -33,7 +36,6 @@ _TREES: dict[str, Any] = {
     "min_data_in_leaf": 1,  # rows without weight count as well; the sum of weights is what limits a leaf
     "min_sum_hessian_in_leaf": 60.0,
     "lambda_l2": 30.0,
-    "feature_fraction": 0.7,
     "deterministic": True,
     "force_row_wise": True,
     "verbose": -1,
@@ -110,20 +112,30 @@ class SharedLine:
         return expit(score) if self.kind == "binary" else score
 
 
-def fit_shared_line(trial: Trial, encoding: Encoding, seed: int) -> SharedLine:
-    """The ridge of the deviations is the one with the least loss on rows that it was not fitted on."""
+def chosen_penalty(trial: Trial, encoding: Encoding, seed: int) -> float:
+    """The ridge of the deviations with the least loss on rows that they were not fitted on."""
     design = _with_ones(encoding.design(trial.inputs))
     fold = trial.folds(_FOLDS, seed)
     loss = np.zeros(len(PENALTIES))
     for number in range(_FOLDS):
         seen, unseen = trial.take(fold != number), trial.take(fold == number)
         shared = _shared_weights(seen, design[fold != number])
+        deviations: Floats | None = None
         for i, penalty in enumerate(PENALTIES):
-            weights = _arm_weights(seen, design[fold != number], shared, penalty)
-            loss[i] += _loss(unseen, design[fold == number] @ weights)
+            deviations = _deviations(seen, design[fold != number], shared, penalty, deviations)
+            loss[i] += _loss(unseen, design[fold == number] @ (shared[:, None] + deviations))
+    return PENALTIES[int(np.argmin(loss))]
+
+
+def fit_shared_line(trial: Trial, encoding: Encoding, penalty: float) -> SharedLine:
+    """Fit the line of all arms, then each arm's deviation from it.
+
+    Args:
+        penalty: of the deviations, see ``PENALTIES``.
+    """
+    design = _with_ones(encoding.design(trial.inputs))
     shared = _shared_weights(trial, design)
-    weights = _arm_weights(trial, design, shared, PENALTIES[int(np.argmin(loss))])
-    return SharedLine(encoding, weights, trial.kind)
+    return SharedLine(encoding, shared[:, None] + _deviations(trial, design, shared, penalty), trial.kind)
 
 
 def _shared_weights(trial: Trial, design: Floats) -> Floats:
@@ -135,50 +147,63 @@ def _shared_weights(trial: Trial, design: Floats) -> Floats:
     return _ridge(columns, trial.outcome, np.zeros(len(trial)), penalty, trial.kind)[: design.shape[1]]
 
 
-def _arm_weights(trial: Trial, design: Floats, shared: Floats, penalty: float) -> Floats:
-    """The shared line plus each arm's deviation, shape (width + 1, 1 + actions)."""
+def _deviations(trial: Trial, design: Floats, shared: Floats, penalty: float, start: Floats | None = None) -> Floats:
+    """Each arm's deviation from the shared line, shape (width + 1, 1 + actions).
+
+    Args:
+        start: where to begin the search.
+    """
     penalties = np.full(design.shape[1], penalty)
     penalties[-1] = 1e-6
     found: list[Floats] = []
     for arm in range(trial.actions + 1):
         rows = trial.in_arm[:, arm]
         offset = design[rows] @ shared
-        found.append(shared + _ridge(design[rows], trial.outcome[rows], offset, penalties, trial.kind))
+        begin = None if start is None else start[:, arm]
+        found.append(_ridge(design[rows], trial.outcome[rows], offset, penalties, trial.kind, begin))
     return np.stack(found, axis=1)
 
 
-def _ridge(design: Floats, target: Floats, offset: Floats, penalty: Floats, kind: Literal["binary", "value"]) -> Floats:
+def _ridge(
+    design: Floats,
+    target: Floats,
+    offset: Floats,
+    penalty: Floats,
+    kind: Literal["binary", "value"],
+    start: Floats | None = None,
+) -> Floats:
     """Weights that minimise mean loss + penalty * weight^2 / 2, by Newton's steps; shape (columns,).
 
     A step is halved while it does not lower the loss, so that separated outcomes end at the penalty's optimum.
     """
-    weights = np.zeros(design.shape[1])
+    weights = np.zeros(design.shape[1]) if start is None else start
     if not len(target):
         return weights
-    score = offset
+    score = offset if start is None else offset + design @ start
 
     def objective(score: Floats, weights: Floats) -> float:
         return _mean_loss(target, score, kind) + 0.5 * float(penalty @ weights**2)
 
     best = objective(score, weights)
-    for _ in range(50):
+    for _ in range(_STEPS):
         mean = expit(score) if kind == "binary" else score
         curvature = mean * (1 - mean) if kind == "binary" else np.ones(len(target))
         slope = design.T @ (mean - target) / len(target) + penalty * weights
         hessian = (design.T * curvature) @ design / len(target) + np.diag(penalty + 1e-10)
         step = np.linalg.solve(hessian, slope)
+        # Twice what the step would gain if the loss were a parabola.
+        if float(slope @ step) < _ENOUGH:
+            break
         size = 1.0
-        while size > 1e-4:
+        while size > _SMALLEST_STEP:
             tried = weights - size * step
             reached = offset + design @ tried
             value = objective(reached, tried)
             if value <= best:
+                weights, score, best = tried, reached, value
                 break
             size /= 2
         else:
-            return weights
-        weights, score, gained, best = tried, reached, best - value, value
-        if gained <= 1e-9 * (1 + abs(best)):
             break
     return weights
 
@@ -239,9 +264,9 @@ def fit_trees(inputs: Floats, categories: tuple[int, ...], target: Floats, weigh
 OutcomeModel = Callable[[Floats], Floats]
 
 
-def fit_outcomes(trial: Trial, encoding: Encoding, seed: int) -> OutcomeModel:
+def fit_outcomes(trial: Trial, encoding: Encoding, penalty: float, seed: int) -> OutcomeModel:
     """The outcome under every arm as the S-learner's line and trees see it, averaged: shape (rows, 1 + actions)."""
-    line = fit_shared_line(trial, encoding, seed)
+    line = fit_shared_line(trial, encoding, penalty)
     target = np.repeat(trial.outcome[:, None], trial.actions + 1, axis=1)
     trees = fit_trees(trial.inputs, trial.categories, target, trial.in_arm.astype(float), seed)
     return lambda inputs: (line.outcome(inputs) + trees.outputs(inputs)) / 2
