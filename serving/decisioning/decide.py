@@ -14,15 +14,14 @@ import pandas as pd
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.types import Status
+from serving.decisioning.belief import Belief, PriorBelief
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Columns, Floats, Ints
 from serving.decisioning.decision import Candidate, Decision, Mode, Recommendation
 from serving.decisioning.explain import ActionExplainer, explain_nothing
 from serving.decisioning.offer import Offer, make_offer, nothing_candidates
 from serving.decisioning.policy import (
-    Belief,
     PolicySettings,
-    belief_draws,
     choice_probabilities,
     draw,
     greedy_choice,
@@ -107,8 +106,8 @@ def decide(
         top_k: how many recommendations at most, at least 1.
         placement: where the decision is shown; part of its identity.
         language: of the labels.
-        beliefs: action id -> what is known about its uplift; where absent, the catalogue's prior. Their version
-            belongs in ``model_versions``, since other beliefs make another decision.
+        beliefs: action id -> what is known about its effect on all customers or on each; where absent, the catalogue's
+            prior. Their version belongs in ``model_versions``, since other beliefs make another decision.
 
     Returns:
         Decisions of the same length; a customer with ``status`` ``no_consent`` has no candidates.
@@ -139,12 +138,12 @@ def decide(
         for identity in zip(customer_ids, decision_ids, seeds, strict=True)
     ]
     columns = Columns(frame if len(rows) == len(frame) else frame.iloc[rows])
-    known = beliefs or {}
+    known = {action: belief.take(rows) for action, belief in (beliefs or {}).items()}
     offers = [
         make_offer(
             action,
             catalogue.rules[action.id],
-            known.get(action.id) or Belief.from_prior(action.prior),
+            known.get(action.id) or PriorBelief.of(action.prior),
             context.as_of.date(),
             columns,
         )
@@ -174,7 +173,7 @@ def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Fl
     """The greedy candidate, shape (customers,), and the choice probabilities, shape (customers, 1 + actions)."""
     eligible = np.stack([offer.eligible for offer in offers], axis=1)
     greedy = greedy_choice(np.stack([offer.total for offer in offers], axis=1), eligible)
-    draws = [belief_draws(offer.action.id, offer.belief, settings) for offer in offers]
+    draws = [offer.belief.draws(offer.action.id, settings.draws, settings.salt) for offer in offers]
     share = thompson_share([offer.terms for offer in offers], draws, eligible)
     return greedy, choice_probabilities(greedy, share, eligible, settings)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from kernel.clock import iso
-from serving.decisioning.policy import BeliefStatus
+from kernel.uplift_predictor import EffectStatus
 
 Mode = Literal["greedy", "explore"]
 
@@ -50,7 +50,7 @@ class Candidate:
     eiv_low: float | None
     eiv_high: float | None
     probability: float
-    status: BeliefStatus
+    status: EffectStatus
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import Action
 from serving.decisioning.decision import Candidate
-from serving.decisioning.policy import BeliefStatus
 from serving.decisioning.rules import Rule
 from serving.decisioning.words import in_words
 
 _SOURCE = {
-    BeliefStatus.PRIOR: "The effect is a business assumption, not a measurement.",
-    BeliefStatus.LEARNING: "The effect is still being learned from outcomes.",
-    BeliefStatus.CALIBRATED: "The effect is measured and calibrated.",
+    EffectStatus.PRIOR: "The effect is a business assumption, not a measurement.",
+    EffectStatus.LEARNING: "The effect is still being learned from outcomes.",
+    EffectStatus.CALIBRATED: "The effect is measured and calibrated.",
 }
 
 

@@ -10,11 +10,12 @@ from typing import cast
 import numpy as np
 
 from kernel.errors import DataError
+from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import DO_NOTHING, Action, DoNothing
+from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import STAGES
 from serving.decisioning.columns import Bools, Columns, Floats, Ints, Kind
 from serving.decisioning.decision import Candidate
-from serving.decisioning.policy import Belief, BeliefStatus
 from serving.decisioning.rules import Rule
 from serving.decisioning.value import ActionTerms, ValueParts, incremental_value
 
@@ -45,14 +46,17 @@ class Offer:
 
     def candidates(self, probability: Floats, language: str) -> list[Candidate]:
         """What is recorded for each customer; ``probability``: of being chosen, shape (customers,)."""
-        unknown = np.isnan(self.total)
-        ends = [incremental_value(np.array([self.belief.quantile(end)]), self.terms).total for end in INTERVAL]
+        unknown, known = np.isnan(self.total), np.zeros(len(self.total), dtype=np.bool_)
+        bounds = [self.belief.quantile(end) for end in INTERVAL]
+        ends = [incremental_value(bound, self.terms).total for bound in bounds]
         candidate = _builder(self, language)
         return [
             candidate(*row)
             for row in zip(
                 self.reasons,
+                *(_listed(uplift, known) for uplift in (self.belief.mean, *bounds)),
                 _listed(self.terms.value, unknown),
+                _listed(self.parts.incentive_cost, known),
                 _listed(self.parts.expected_margin, unknown),
                 _listed(self.parts.lever_effect, unknown),
                 _listed(self.total, unknown),
@@ -65,14 +69,16 @@ class Offer:
 
 
 def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
-    belief, terms = offer.belief, offer.terms
+    terms, status = offer.terms, offer.belief.status
     action_id, label = offer.action.id, offer.action.label_in(language)
-    uplift, low, high = belief.mean, *(belief.quantile(end) for end in INTERVAL)
-    incentive = (uplift + terms.taken_anyway) * terms.incentive
 
     def candidate(
         reasons: tuple[str, ...],
+        uplift: float,
+        low: float,
+        high: float,
         value: float | None,
+        incentive: float,
         margin: float | None,
         lever_effect: float | None,
         total: float | None,
@@ -99,7 +105,7 @@ def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
             eiv_low=total_low,
             eiv_high=total_high,
             probability=probability,
-            status=belief.status,
+            status=status,
         )
 
     return candidate
@@ -135,7 +141,7 @@ def nothing_candidates(nothing: DoNothing, probability: Floats, language: str) -
             eiv_low=0.0,
             eiv_high=0.0,
             probability=chance,
-            status=BeliefStatus.EXACT,
+            status=EffectStatus.EXACT,
         )
         for chance in probability.tolist()
     ]
@@ -157,7 +163,7 @@ def make_offer(action: Action, rules: Mapping[str, Rule], belief: Belief, day: d
         taken_anyway=action.cost.incentive_taken_anyway,
     )
     reasons = _reasons(rules, day, action, columns, unknown)
-    parts = incremental_value(np.array([belief.mean]), terms)
+    parts = incremental_value(belief.mean, terms)
     return Offer(
         action=action,
         belief=belief,

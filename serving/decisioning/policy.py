@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated, cast
 
 import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.special import betaincinv
 
-from serving.decisioning.action import Prior
+from serving.decisioning.belief import Draws
 from serving.decisioning.columns import Bools, Floats, Ints
 from serving.decisioning.value import ActionTerms, incremental_value
 
@@ -57,66 +53,12 @@ class PolicySettings(BaseModel):
         )
 
 
-class BeliefStatus(StrEnum):
-    """Where the knowledge about an action's effect comes from."""
-
-    EXACT = "exact"  # doing nothing: its effect is 0 by definition
-    PRIOR = "prior"  # the catalogue's business assumption
-    LEARNING = "learning"  # with outcomes of logged decisions, still too few to be calibrated
-    CALIBRATED = "calibrated"
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """A Beta distribution over an action's uplift: the additional probability of its outcome.
-
-    Attributes:
-        successes: first parameter; observed additional conversions are added to it.
-        failures: second parameter; the other observations are added to it.
-        status: where it comes from.
-    """
-
-    successes: float
-    failures: float
-    status: BeliefStatus
-
-    @classmethod
-    def from_prior(cls, prior: Prior) -> Belief:
-        """Beta(rate * strength, (1 - rate) * strength)."""
-        return cls(prior.rate * prior.strength, (1 - prior.rate) * prior.strength, BeliefStatus.PRIOR)
-
-    @property
-    def mean(self) -> float:
-        """The expected uplift."""
-        return self.successes / (self.successes + self.failures)
-
-    def quantile(self, probability: float) -> float:
-        """The uplift below which it lies with ``probability``."""
-        return float(betaincinv(self.successes, self.failures, probability))
-
-
-def belief_draws(action_id: str, belief: Belief, settings: PolicySettings) -> Floats:
-    """Draws from ``belief``, shape (settings.draws,): one from each of as many equally likely intervals, in an order
-    that depends on the action alone. All customers share them: one customer and a batch get the same shares."""
-    return _draws(action_id, belief.successes, belief.failures, settings.draws, settings.salt)
-
-
-@lru_cache(maxsize=1024)
-def _draws(action_id: str, successes: float, failures: float, draws: int, salt: str) -> Floats:
-    key = orjson.dumps([salt, action_id])
-    noise = np.frombuffer(hashlib.shake_256(key).digest(8 * draws), dtype="<u8")
-    order = np.argsort(noise, kind="stable")
-    uplift = np.asarray(betaincinv(successes, failures, (order + 0.5) / draws), dtype=np.float64)
-    uplift.setflags(write=False)
-    return uplift
-
-
-def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligible: Bools) -> Floats:
+def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools) -> Floats:
     """The share of draws in which each candidate has the largest expected incremental value.
 
     Args:
         terms: per action; ``value`` of shape (customers,) or (1,).
-        draws: per action, from ``belief_draws``.
+        draws: per action, from ``Belief.draws``.
         eligible: shape (customers, actions).
 
     Returns:
@@ -124,7 +66,7 @@ def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligib
     """
     customers, actions = eligible.shape
     wins = np.zeros((customers, actions + 1), dtype=np.int64)
-    size = len(draws[0])
+    size = draws[0].count
     step = max(1, _CELLS // size)
     for start in range(0, customers, step):
         rows = slice(start, min(start + step, customers))
@@ -132,9 +74,9 @@ def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligib
     return wins / size
 
 
-def _wins(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligible: Bools, rows: slice) -> Ints:
+def _wins(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools, rows: slice) -> Ints:
     count, actions = eligible.shape
-    best = np.zeros((count, len(draws[0])))
+    best = np.zeros((count, draws[0].count))
     winner = np.zeros(best.shape, dtype=np.int16)
     for index in range(actions):
         if not eligible[:, index].any():
@@ -142,7 +84,7 @@ def _wins(terms: Sequence[ActionTerms], draws: Sequence[Floats], eligible: Bools
         of = terms[index]
         value = of.value if of.value.shape == (1,) else of.value[rows]
         drawn = incremental_value(
-            draws[index], ActionTerms(value[:, None], of.lever, of.contact, of.incentive, of.taken_anyway)
+            draws[index].at(rows), ActionTerms(value[:, None], of.lever, of.contact, of.incentive, of.taken_anyway)
         ).total
         better = (drawn > best) & eligible[:, index, None]
         np.copyto(best, drawn, where=better)

@@ -14,8 +14,8 @@ import uvicorn
 
 from kernel.errors import DataError, NotFoundError
 from kernel.types import Band, GroupEffect, LowerBand, Reason, Score, Status
+from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.decision import Candidate, Decision, Recommendation
-from serving.decisioning.policy import BeliefStatus
 from serving.http.deployment import Deployment
 from serving.insights import Insight, ModelVersions
 from serving.schemas import ProfileInput
@@ -130,7 +130,7 @@ def candidate(action_id: str, label: str, value: float, probability: float, *rea
         eiv_low=value - 2.5,
         eiv_high=value + 2.5,
         probability=probability,
-        status=BeliefStatus.PRIOR,
+        status=EffectStatus.PRIOR,
     )
 
 

@@ -14,10 +14,12 @@ import pytest
 from scipy import stats
 
 from kernel.errors import DataError, UsageError
+from kernel.uplift_predictor import Effects, EffectStatus
+from serving.decisioning.belief import LearnedBelief, PriorBelief
 from serving.decisioning.catalogue import Catalogue, load_catalogue
 from serving.decisioning.decide import decide
 from serving.decisioning.decision import Candidate, Decision
-from serving.decisioning.policy import Belief, BeliefStatus, PolicySettings
+from serving.decisioning.policy import PolicySettings
 
 FEATURES = (
     "frequency",
@@ -124,7 +126,7 @@ def test_every_candidate_has_its_value_from_the_catalogue(catalogue: Catalogue) 
     assert a.eiv_high == pytest.approx(a.uplift_high * 34.6 - 0.5 - (a.uplift_high + 0.124) * 1.01, rel=1e-12)
     assert a.cost == pytest.approx(0.5 + (0.0414 + 0.124) * 1.01, rel=1e-12)
     assert c.value == 50.0
-    assert (a.status, found["do_nothing"].status) == (BeliefStatus.PRIOR, BeliefStatus.EXACT)
+    assert (a.status, found["do_nothing"].status) == (EffectStatus.PRIOR, EffectStatus.EXACT)
     assert found["do_nothing"].expected_incremental_value == 0.0
     assert found["do_nothing"].label == "Leave the household alone for now"
 
@@ -341,11 +343,27 @@ def test_an_explored_action_says_that_it_was_chosen_to_learn(catalogue: Catalogu
 
 
 def test_other_beliefs_replace_the_prior(catalogue: Catalogue) -> None:
-    learned = {"type_b": Belief(50.0, 450.0, BeliefStatus.LEARNING)}
+    learned = {"type_b": PriorBelief(50.0, 450.0, EffectStatus.LEARNING)}
     found = by_id(one(catalogue, options={"beliefs": learned}))
-    assert (found["type_b"].uplift, found["type_b"].status) == (0.1, BeliefStatus.LEARNING)
+    assert (found["type_b"].uplift, found["type_b"].status) == (0.1, EffectStatus.LEARNING)
     assert found["type_b"].probability > 0.8
-    assert found["type_a"].status == BeliefStatus.PRIOR
+    assert found["type_a"].status == EffectStatus.PRIOR
+
+
+def test_what_was_learned_differs_by_customer(catalogue: Catalogue) -> None:
+    frame = pd.DataFrame([regular(customer_id=name) for name in "abcd"])
+    frame.loc[1, "status"] = "no_consent"
+    mean, error = np.array([0.2, 0.9, 0.0, 0.1]), np.array([0.01, 0.9, 0.02, 0.03])
+    beliefs = {"type_b": LearnedBelief(Effects(mean, error, EffectStatus.CALIBRATED))}
+    decisions = [decision for decision in run(catalogue, frame, beliefs=beliefs) if decision.candidates]
+    found = [by_id(decision)["type_b"] for decision in decisions]
+    assert [candidate.uplift for candidate in found] == [0.2, 0.0, 0.1]
+    assert found[1].uplift_low == pytest.approx(-1.6448536 * 0.02)
+    for candidate in found:
+        assert candidate.status is EffectStatus.CALIBRATED
+        parts = candidate.expected_margin - candidate.contact_cost - candidate.incentive_cost + candidate.lever_effect
+        assert candidate.expected_incremental_value == parts
+        assert candidate.eiv_low < candidate.expected_incremental_value < candidate.eiv_high
 
 
 def test_a_decision_is_json_of_primitive_values(catalogue: Catalogue) -> None:

@@ -10,12 +10,11 @@ from pydantic import ValidationError
 from scipy import stats
 from scipy.integrate import quad
 
+from kernel.uplift_predictor import Effects, EffectStatus
 from serving.decisioning.action import Prior
+from serving.decisioning.belief import Belief, Draws, LearnedBelief, PriorBelief
 from serving.decisioning.policy import (
-    Belief,
-    BeliefStatus,
     PolicySettings,
-    belief_draws,
     choice_probabilities,
     draw,
     greedy_choice,
@@ -25,6 +24,14 @@ from serving.decisioning.policy import (
 from serving.decisioning.value import ActionTerms, incremental_value
 
 USUAL = PolicySettings()
+
+
+def drawn_from(action: str, belief: Belief, of: PolicySettings) -> Draws:
+    return belief.draws(action, of.draws, of.salt)
+
+
+def first_row(drawn: Draws) -> np.ndarray:
+    return drawn.at(slice(0, 1))[0]
 
 
 def terms(value: object, *, lever: float = 1.0, contact: float = 0.5, incentive: float = 0.0, anyway: float = 0.0):
@@ -54,25 +61,48 @@ def test_a_lever_never_lifts_an_action_above_doing_nothing() -> None:
 
 
 def test_a_prior_is_a_beta_distribution_of_its_strength() -> None:
-    belief = Belief.from_prior(Prior(rate=0.05, strength=40))
-    assert (belief.successes, belief.failures, belief.status) == (2.0, 38.0, BeliefStatus.PRIOR)
-    assert belief.mean == 0.05
-    assert belief.quantile(0.95) == pytest.approx(stats.beta(2, 38).ppf(0.95), rel=1e-12)
+    belief = PriorBelief.of(Prior(rate=0.05, strength=40))
+    assert (belief.successes, belief.failures, belief.status) == (2.0, 38.0, EffectStatus.PRIOR)
+    assert belief.mean.tolist() == [0.05]
+    assert belief.quantile(0.95).tolist() == pytest.approx([stats.beta(2, 38).ppf(0.95)], rel=1e-12)
 
 
 def test_draws_follow_the_belief_and_depend_on_the_action_alone() -> None:
-    belief = Belief(2.0, 38.0, BeliefStatus.PRIOR)
-    drawn = belief_draws("a", belief, USUAL)
+    belief = PriorBelief(2.0, 38.0)
+    drawn = first_row(drawn_from("a", belief, USUAL))
+    other = first_row(drawn_from("b", belief, USUAL))
     expected = stats.beta(2, 38).ppf((np.arange(512) + 0.5) / 512)
     assert np.sort(drawn) == pytest.approx(expected, rel=1e-9)
-    assert drawn.tolist() == belief_draws("a", belief, PolicySettings()).tolist()
-    assert drawn.tolist() != belief_draws("b", belief, USUAL).tolist()
-    assert abs(np.corrcoef(drawn, belief_draws("b", belief, USUAL))[0, 1]) < 0.1
+    assert drawn.tolist() == first_row(drawn_from("a", belief, PolicySettings())).tolist()
+    assert drawn.tolist() != other.tolist()
+    assert abs(np.corrcoef(drawn, other)[0, 1]) < 0.1
+
+
+def learned(mean: np.ndarray, error: np.ndarray) -> LearnedBelief:
+    return LearnedBelief(Effects(mean, error, EffectStatus.CALIBRATED))
+
+
+def test_what_was_learned_is_a_normal_distribution_of_each_customer() -> None:
+    belief = learned(np.array([0.02, -0.01]), np.array([0.01, 0.02]))
+    assert belief.quantile(0.95) == pytest.approx([0.02 + 1.6448536 * 0.01, -0.01 + 1.6448536 * 0.02])
+    drawn = drawn_from("a", belief, USUAL).at(slice(0, 2))
+    levels = (np.arange(512) + 0.5) / 512
+    assert np.sort(drawn[1]) == pytest.approx(stats.norm(-0.01, 0.02).ppf(levels), rel=1e-9)
+    # All customers share the noise, so that a single one gets the same draws as in a batch.
+    alone = learned(np.array([-0.01]), np.array([0.02]))
+    assert first_row(drawn_from("a", alone, USUAL)).tolist() == drawn[1].tolist()
+
+
+def test_the_share_of_what_was_learned_is_the_probability_of_being_best() -> None:
+    mean, error = np.array([0.03, 0.01]), np.array([0.02, 0.02])
+    of = [terms(30.0, contact=0.6)]
+    found = thompson_share(of, [drawn_from("a", learned(mean, error), USUAL)], np.array([[True], [True]]))
+    assert found[:, 1] == pytest.approx(stats.norm.sf((0.6 / 30 - mean) / error), abs=2 / 512)
 
 
 def test_the_share_is_the_probability_of_being_best() -> None:
     """Two actions and nothing: P(a is best) = integral of its density times P(the other is worse), where positive."""
-    first, second = Belief(4.0, 96.0, BeliefStatus.PRIOR), Belief(2.0, 60.0, BeliefStatus.PRIOR)
+    first, second = PriorBelief(4.0, 96.0), PriorBelief(2.0, 60.0)
     values, contact = (30.0, 35.0), 0.6
     a, b = stats.beta(4, 96), stats.beta(2, 60)
     zero = contact / values[0]
@@ -82,13 +112,13 @@ def test_the_share_is_the_probability_of_being_best() -> None:
     many = PolicySettings(draws=65536)
     share = thompson_share(
         [terms(values[0], contact=contact), terms(values[1], contact=contact)],
-        [belief_draws("a", first, many), belief_draws("b", second, many)],
+        [drawn_from("a", first, many), drawn_from("b", second, many)],
         np.array([[True, True]]),
     )
     assert share[0] == pytest.approx([1 - exact_a - exact_b, exact_a, exact_b], abs=0.006)
     few = thompson_share(
         [terms(values[0], contact=contact), terms(values[1], contact=contact)],
-        [belief_draws("a", first, USUAL), belief_draws("b", second, USUAL)],
+        [drawn_from("a", first, USUAL), drawn_from("b", second, USUAL)],
         np.array([[True, True]]),
     )
     assert few[0] == pytest.approx(share[0], abs=0.05)
@@ -98,7 +128,7 @@ def test_one_customer_and_a_batch_get_bit_identical_shares() -> None:
     rng = np.random.default_rng(1)
     customers = 700
     of = [terms(30.0), terms(rng.gamma(1, 40, customers), incentive=1.0, anyway=0.1), terms(25.0, lever=1.7)]
-    drawn = [belief_draws(name, Belief(2.0, 60.0, BeliefStatus.PRIOR), USUAL) for name in "abc"]
+    drawn = [drawn_from(name, PriorBelief(2.0, 60.0), USUAL) for name in "abc"]
     eligible = rng.random((customers, 3)) < 0.7
     batch = thompson_share(of, drawn, eligible)
     for row in range(0, customers, 13):
@@ -132,7 +162,7 @@ def test_the_probabilities_sum_to_one_and_vanish_outside(actions: int, t: float,
     chosen = PolicySettings(thompson=t, uniform=f, draws=64)
     eligible = rng.random((30, actions)) < 0.5
     of = [terms(rng.gamma(1, 40, 30)) for _ in range(actions)]
-    drawn = [belief_draws(str(i), Belief(1.0 + i, 40.0, BeliefStatus.PRIOR), chosen) for i in range(actions)]
+    drawn = [drawn_from(str(i), PriorBelief(1.0 + i, 40.0), chosen) for i in range(actions)]
     values = np.stack([incremental_value(np.array([(1 + i) / (41 + i)]), of[i]).total for i in range(actions)], axis=1)
     found = choice_probabilities(greedy_choice(values, eligible), thompson_share(of, drawn, eligible), eligible, chosen)
     assert np.abs(found.sum(axis=1) - 1).max() <= 1e-12

@@ -1,0 +1,153 @@
+"""What is believed of an action's effect, for all customers alike or for each on its own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import orjson
+from scipy.special import betaincinv, ndtri
+
+from kernel.uplift_predictor import Effects, EffectStatus
+from serving.decisioning.action import Prior
+from serving.decisioning.columns import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Draws of an action's effect, one from each of as many equally likely intervals.
+
+    Attributes:
+        centre, spread: of shape (customers,), or (1,) where they are the same for all.
+        noise: shape (draws,), shared by all customers, so that one customer and a batch get the same draws.
+    """
+
+    centre: Floats
+    spread: Floats
+    noise: Floats
+
+    @property
+    def count(self) -> int:
+        """How many each customer has."""
+        return len(self.noise)
+
+    def at(self, rows: slice) -> Floats:
+        """Of the customers ``rows``, shape (customers or 1, draws)."""
+        centre, spread = (part if len(part) == 1 else part[rows] for part in (self.centre, self.spread))
+        return centre[:, None] + spread[:, None] * self.noise
+
+
+class Belief(Protocol):
+    """A distribution over the additional probability of an action's outcome, or over additional money."""
+
+    @property
+    def status(self) -> EffectStatus:
+        """Where it comes from."""
+        ...
+
+    @property
+    def mean(self) -> Floats:
+        """The expected effect, shape (customers,), or (1,) where it is the same for all."""
+        ...
+
+    def quantile(self, probability: float) -> Floats:
+        """The effect below which it lies with ``probability``; of the shape of ``mean``."""
+        ...
+
+    def draws(self, action_id: str, count: int, salt: str) -> Draws:
+        """Draws in an order that depends on the action and the salt alone."""
+        ...
+
+    def take(self, rows: Ints) -> Belief:
+        """The same of some customers, by their positions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PriorBelief:
+    """A Beta distribution, the same for all customers.
+
+    Attributes:
+        successes, failures: its parameters.
+    """
+
+    successes: float
+    failures: float
+    status: EffectStatus = EffectStatus.PRIOR
+
+    @classmethod
+    def of(cls, prior: Prior) -> PriorBelief:
+        """Beta(rate * strength, (1 - rate) * strength)."""
+        return cls(prior.rate * prior.strength, (1 - prior.rate) * prior.strength)
+
+    @property
+    def mean(self) -> Floats:
+        """See :class:`Belief`."""
+        return np.array([self.successes / (self.successes + self.failures)])
+
+    def quantile(self, probability: float) -> Floats:
+        """See :class:`Belief`."""
+        return np.array([betaincinv(self.successes, self.failures, probability)], dtype=np.float64)
+
+    def draws(self, action_id: str, count: int, salt: str) -> Draws:
+        """See :class:`Belief`."""
+        return _beta_draws(action_id, self.successes, self.failures, count, salt)
+
+    def take(self, rows: Ints) -> PriorBelief:
+        """See :class:`Belief`."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedBelief:
+    """A normal distribution for each customer, from a model of effects."""
+
+    effects: Effects
+
+    @property
+    def status(self) -> EffectStatus:
+        """See :class:`Belief`."""
+        return self.effects.status
+
+    @property
+    def mean(self) -> Floats:
+        """See :class:`Belief`."""
+        return self.effects.mean
+
+    def quantile(self, probability: float) -> Floats:
+        """See :class:`Belief`."""
+        return self.effects.mean + float(ndtri(probability)) * self.effects.error
+
+    def draws(self, action_id: str, count: int, salt: str) -> Draws:
+        """See :class:`Belief`."""
+        return Draws(self.effects.mean, self.effects.error, _normal_noise(action_id, count, salt))
+
+    def take(self, rows: Ints) -> LearnedBelief:
+        """See :class:`Belief`."""
+        of = self.effects
+        return self if len(of.mean) == 1 else LearnedBelief(Effects(of.mean[rows], of.error[rows], of.status))
+
+
+@lru_cache(maxsize=1024)
+def _beta_draws(action_id: str, successes: float, failures: float, count: int, salt: str) -> Draws:
+    drawn = np.asarray(betaincinv(successes, failures, _levels(action_id, count, salt)), dtype=np.float64)
+    drawn.setflags(write=False)
+    return Draws(np.zeros(1), np.ones(1), drawn)
+
+
+@lru_cache(maxsize=1024)
+def _normal_noise(action_id: str, count: int, salt: str) -> Floats:
+    noise = np.asarray(ndtri(_levels(action_id, count, salt)), dtype=np.float64)
+    noise.setflags(write=False)
+    return noise
+
+
+def _levels(action_id: str, count: int, salt: str) -> Floats:
+    """The middles of ``count`` equal parts of (0, 1), in an order of the action's own."""
+    key = orjson.dumps([salt, action_id])
+    noise = np.frombuffer(hashlib.shake_256(key).digest(8 * count), dtype="<u8")
+    order: Ints = np.argsort(noise, kind="stable")
+    return (order + 0.5) / count
