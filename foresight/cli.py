@@ -46,6 +46,7 @@ class ModelKind(StrEnum):
 
     CHURN = "churn"
     VALUE = "value"
+    UPLIFT = "uplift"
 
 
 class ReportFormat(StrEnum):
@@ -124,18 +125,38 @@ def rhythm(config: Config = Path("foresight.toml"), as_of: AsOf = None) -> None:
         out.print(line)
 
 
+class Trained(StrEnum):
+    """What to train."""
+
+    MODELS = "models"
+    ACTIONS = "actions"
+
+
 @app.command(epilog="Example: foresight train -c examples/complete_journey --as-of 2017-11-01")
 def train(
+    what: Annotated[
+        Trained,
+        typer.Argument(help="models: churn and value; actions: what actions change, from the log of decisions."),
+    ] = Trained.MODELS,
     config: Config = Path("foresight.toml"),
     as_of: AsOf = None,
     tune: Annotated[
         float, typer.Option("--tune", min=0, help="Minutes to search for better trees of the churn model first.")
     ] = 0.0,
 ) -> None:
-    """Back-test, fit and register the churn and lifetime-value models; promote those that are not worse."""
-    from foresight.console import backtest_tables, training_lines
+    """Back-test, fit and register the churn and lifetime-value models; promote those that are not worse.
+
+    With 'actions': learn from logged decisions and their feedback what the catalogue's actions change.
+    """
+    from foresight.console import action_training_lines, backtest_tables, training_lines
 
     project = _open(config)
+    if what is Trained.ACTIONS:
+        with out.status("train actions") as status:
+            learned = project.train_actions(known_until=as_of, say=lambda step: status.update(step))
+        for line in action_training_lines(learned):
+            out.print(line)
+        return
     moment = project.default_as_of() if as_of is None else project.moment(as_of)
     with out.status("train") as status:
         outcome = project.train(as_of=moment, tune_minutes=tune, say=lambda step: status.update(step))

@@ -28,12 +28,14 @@ from training.labels.rhythm import Rhythm
 from training.train import TrainingOutcome
 
 if TYPE_CHECKING:
+    from foresight.action_training import ActionTraining
     from training.tuning import Tuned
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
 _WIDE = 120  # characters that eight columns need to be read
 _WEAK, _WIDE_AUC = 0.65, 0.1
 _MOST_CHANGES = 8
+_REACH = 1.6449  # standard deviations to both sides that hold 90 % of a normal distribution
 
 
 @contextmanager
@@ -212,6 +214,18 @@ def segment_lines(found: SegmentValue, as_of: datetime, horizon_days: int, curre
         f"{found.low:,.0f} to {found.high:,.0f} {currency}"
     )
     yield f"{found.expected / found.customers:,.2f} {currency} a customer on average"
+
+
+def action_training_lines(learned: ActionTraining) -> list[str]:
+    """What was learned of each action's effect, and what became of the model."""
+    lines = [
+        f"{effect.action}: {effect.effect:+.4f} of the outcome on average (90 % interval "
+        f"{effect.effect - _REACH * effect.error:+.4f} to {effect.effect + _REACH * effect.error:+.4f}), "
+        f"{effect.status}; {effect.positives:,} positives, {effect.controls:,} controls"
+        for effect in learned.effects
+    ]
+    state = "decisions go by it from now on" if learned.promoted else "challenger; decisions go by the one before"
+    return [*lines, *learned.notes, f"{learned.version}: {state}"]
 
 
 def training_lines(outcome: TrainingOutcome) -> Iterable[RenderableType]:

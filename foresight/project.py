@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import pandas as pd
 import pyarrow as pa
@@ -36,6 +36,9 @@ from training.backtest import BacktestResult, Trainer, backtest
 from training.dataset import DatasetBuilder, LabelledSet, TrainingSet
 from training.labels.label import Label, churn_label, spend_label
 from training.train import TrainingOutcome, train
+
+if TYPE_CHECKING:
+    from foresight.action_training import ActionTraining
 
 Moment = str | date | datetime
 
@@ -95,7 +98,7 @@ class Project:
     @cached_property
     def trainer(self) -> Trainer:
         """Fits models; keeps the features of cut-offs it has seen."""
-        return Trainer(DatasetBuilder(self.profiles, self.feature_set, self.settings, self._features_of))
+        return Trainer(DatasetBuilder(self.profiles, self.feature_set, self.settings, self.features_of))
 
     def use_registry(self) -> None:
         """Let ``mlflow.pyfunc.load_model("models:/churn@champion")`` find this project's models, once there are any."""
@@ -137,7 +140,8 @@ class Project:
         both = (churn_label(self.settings.churn), spend_label(self.settings.value))
         return {label.name: label for label in both}
 
-    def _features_of(self, moments: Sequence[datetime]) -> dict[datetime, pd.DataFrame]:
+    def features_of(self, moments: Sequence[datetime]) -> dict[datetime, pd.DataFrame]:
+        """Features of every customer as of several moments (UTC); stored snapshots of the same data are read."""
         stored = {moment: self.snapshots.same(self.profiles, self.feature_set, moment) for moment in moments}
         missing = [moment for moment, snapshot in stored.items() if snapshot is None]
         built = build_many(self.profiles, self.feature_set, missing)
@@ -161,6 +165,14 @@ class Project:
             say=say,
             files=partial(training_files, self),
         )
+
+    def train_actions(
+        self, *, known_until: Moment | None = None, say: Callable[[str], None] = lambda step: None
+    ) -> ActionTraining:
+        """Learn from the log of decisions what the catalogue's actions change; None: from all that is known now."""
+        from foresight.action_training import train_actions
+
+        return train_actions(self, utc_now() if known_until is None else self.moment(known_until), say=say)
 
     def backtest(self, *, as_of: Moment) -> BacktestResult:
         """Train as of a past date and compare with the window after it."""

@@ -107,7 +107,12 @@ class OutcomeEffects(Part):
 
 
 class UpliftManifest(Part):
-    """What the model of all effects says of itself; see :class:`kernel.artefacts.Manifest`."""
+    """What the model of all effects says of itself; see :class:`kernel.artefacts.Manifest`.
+
+    Attributes:
+        outcomes: effects that were learned from outcomes of their own.
+        siblings: effects of actions that were hardly tried, from the actions of their group; the same for everybody.
+    """
 
     kind: Literal["uplift"] = "uplift"
     format: Literal[1] = 1
@@ -117,6 +122,7 @@ class UpliftManifest(Part):
     data_fingerprint: str
     columns: tuple[FeatureColumn, ...]
     outcomes: tuple[OutcomeEffects, ...]
+    siblings: tuple[ActionEffect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,9 @@ class UpliftPredictor:
             RegistryError: a feature is missing.
         """
         inputs = model_matrix(frame, self.manifest.columns)
-        found: dict[str, Effects] = {}
+        found = {
+            of.action: Effects(np.array([of.effect]), np.array([of.error]), of.status) for of in self.manifest.siblings
+        }
         for of in self.manifest.outcomes:
             found |= _effects(of, self.boosters[of.booster], inputs)
         return found

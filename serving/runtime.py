@@ -24,7 +24,9 @@ from kernel.model_registry import ModelRegistry
 from kernel.segment import SegmentValue
 from kernel.settings import Settings, load_settings
 from kernel.types import LowerBand
+from kernel.uplift_predictor import UpliftPredictor
 from kernel.value_predictor import ValuePredictor
+from serving.decisioning.belief import Belief, LearnedBelief
 from serving.decisioning.catalogue import SCORE_FIELDS, Catalogue, load_catalogue
 from serving.decisioning.columns import Kind
 from serving.decisioning.decide import decide
@@ -43,6 +45,18 @@ _NO_REASONS = 101.0  # no percentile is so high
 
 
 @dataclass(frozen=True)
+class LearnedEffects:
+    """A stored model of what actions change, and its version, such as ``uplift/2``."""
+
+    model: UpliftPredictor
+    version: str
+
+    def beliefs(self, features: pd.DataFrame) -> dict[str, Belief]:
+        """Action -> what is believed of its effect on each row of ``features``."""
+        return {action: LearnedBelief(effects) for action, effects in self.model.effects(features).items()}
+
+
+@dataclass(frozen=True)
 class Runtime:
     """Scores and decides for stored customers and for profiles in a request (an ``InsightSource``).
 
@@ -53,6 +67,7 @@ class Runtime:
         stored: where customers are looked up by id: a snapshot at hand, or the online store.
         attributes: customer attribute -> "string" or "float64".
         bands: the churn bands of earlier scores.
+        learned: the model of the actions' effects; None while decisions go by the catalogue's assumptions alone.
     """
 
     settings: Settings
@@ -64,6 +79,7 @@ class Runtime:
     policy: PolicySettings
     clock: Callable[[], datetime]
     bands: BandLog
+    learned: LearnedEffects | None = None
 
     @property
     def project(self) -> str:
@@ -230,14 +246,16 @@ class Runtime:
         """A decision for each row; None without a catalogue, and for a customer of whom nothing may be decided."""
         if self.catalogue is None or not len(scores):
             return [None] * len(scores)
+        learned = () if self.learned is None else (self.learned.version,)
         return decide(
             self.catalogue,
             scores.for_rules(features),
             as_of=as_of,
             settings=self.policy,
             currency=self.currency,
-            model_versions=(self.scorer.churn_version, self.scorer.value_version),
+            model_versions=(self.scorer.churn_version, self.scorer.value_version, *learned),
             top_k=self.settings.actions.top_k,
+            beliefs=None if self.learned is None else self.learned.beliefs(features),
         )
 
 
@@ -260,9 +278,11 @@ def open_runtime_on(
     """The runtime over stored features: a snapshot at hand, or the online store."""
     manifest = stored.current_manifest()
     features = project_features(settings, manifest.attributes).only(manifest.feature_versions)
-    catalogue = _catalogue(settings, features)
+    catalogue = open_catalogue(settings, features)
     bands = BandLog.of(settings)
-    return Runtime(settings, scorer, features, stored, manifest.attributes, catalogue, PolicySettings(), clock, bands)
+    learned = None if catalogue is None else load_effects(settings)
+    policy = PolicySettings()
+    return Runtime(settings, scorer, features, stored, manifest.attributes, catalogue, policy, clock, bands, learned)
 
 
 def load_scorer(settings: Settings) -> Scorer:
@@ -283,7 +303,15 @@ def load_scorer(settings: Settings) -> Scorer:
     )
 
 
-def _catalogue(settings: Settings, features: FeatureSet) -> Catalogue | None:
+def load_effects(settings: Settings) -> LearnedEffects | None:
+    """The champion of the models of effects; None where none was learned yet."""
+    registry = ModelRegistry.of(settings)
+    version = registry.champion(settings.model_name("uplift"))
+    return None if version is None else LearnedEffects(UpliftPredictor.load(registry.download(version)), str(version))
+
+
+def open_catalogue(settings: Settings, features: FeatureSet) -> Catalogue | None:
+    """The project's action catalogue; None where it has none. Raises UsageError when something in it is wrong."""
     if settings.actions.catalogue is None:
         return None
     return load_catalogue(settings.path(settings.actions.catalogue), _kinds(features))

@@ -13,6 +13,7 @@ from kernel.errors import RegistryError
 from kernel.model_registry import ModelRegistry, ModelVersion
 from kernel.predictions import Predictor, load_predictor
 from kernel.settings import Settings
+from kernel.uplift_predictor import UpliftPredictor
 from kernel.value_predictor import ValuePredictor
 from training.backtest import BacktestResult
 from training.evaluation.band_changes import band_changes
@@ -75,6 +76,7 @@ class Champion:
 
 
 def _obstacle(champion: Predictor, settings: Settings, features: FeatureSet) -> str | None:
+    assert not isinstance(champion, UpliftPredictor)  # models of effects are judged by logged decisions
     manifest = champion.manifest
     if isinstance(champion, ChurnPredictor):
         asked = (settings.churn.definition, settings.churn.active_days, settings.churn.horizon_days)

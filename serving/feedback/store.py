@@ -91,7 +91,7 @@ class DecisionStore:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with self._read() as connection:
+        with self.reading() as connection:
             return self._find_decision(connection, decision_id)
 
     def record_feedback(self, event: FeedbackRequest, received_at: datetime) -> FeedbackStatus:
@@ -121,7 +121,7 @@ class DecisionStore:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        with self._read() as connection:
+        with self.reading() as connection:
             decisions, feedback, quarantined = (
                 connection.execute(select(func.count()).select_from(table)).scalar_one()
                 for table in (DECISIONS, FEEDBACK, QUARANTINE)
@@ -131,7 +131,7 @@ class DecisionStore:
     def is_available(self) -> bool:
         """Whether the database answers."""
         try:
-            with self._read() as connection:
+            with self.reading() as connection:
                 connection.execute(select(1))
         except StoreUnavailableError:
             return False
@@ -208,7 +208,8 @@ class DecisionStore:
             raise StoreUnavailableError from None
 
     @contextmanager
-    def _read(self) -> Generator[Connection]:
+    def reading(self) -> Generator[Connection]:
+        """A connection to read with. Raises StoreUnavailableError when the database does not answer."""
         try:
             with self._engine.connect() as connection:
                 yield connection

@@ -29,6 +29,7 @@ _ENOUGH = 1e-8  # of the loss of a row
 _SMALLEST_STEP = 1e-4
 _LARGEST_WEIGHT = 50.0
 _ROUNDS = 80
+_SMALL = 20_000
 _TREES: dict[str, Any] = {
     "learning_rate": 0.06,
     "num_leaves": 8,
@@ -256,7 +257,8 @@ def fit_trees(inputs: Floats, categories: tuple[int, ...], target: Floats, weigh
         return (slope.ravel(), curvature.ravel()) if predicted.ndim == 1 else (slope, curvature)
 
     data = lgb.Dataset(inputs, rest[:, 0], categorical_feature=[i for i, count in enumerate(categories) if count])
-    settings = _TREES | {"objective": squares, "num_class": target.shape[1], "seed": seed}
+    threads = 1 if len(inputs) < _SMALL else 0  # waiting for each other costs more than the work on few rows
+    settings = _TREES | {"objective": squares, "num_class": target.shape[1], "seed": seed, "num_threads": threads}
     booster = lgb.train(settings, data, num_boost_round=_ROUNDS)
     return Trees(booster, level, spread)
 

@@ -1,0 +1,211 @@
+"""Learn from logged decisions what the catalogue's actions change: the model of effects that decisions go by."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from kernel.artefacts import FeatureColumn, model_matrix
+from kernel.clock import iso
+from kernel.errors import NotEnoughDataError, UsageError
+from kernel.model_registry import CHALLENGER, ModelVersion, TrainingData, TrainingRun
+from kernel.uplift_predictor import ActionEffect, UpliftManifest, UpliftPredictor
+from serving.decisioning.catalogue import Catalogue
+from serving.feedback.history import read_history
+from serving.feedback.store import DecisionStore
+from serving.runtime import open_catalogue
+from training.action_log import DecisionLog, LearnableOutcome, Matured, matured
+from training.evaluation.policy_checks import slope_check
+from training.models.action_effects import Assumption, Learned, from_siblings, learn_effects
+from training.models.columns import model_columns
+from training.models.uplift import effect_slope
+from training.models.uplift_learners import Trial
+
+if TYPE_CHECKING:
+    from foresight.project import Project
+
+
+@dataclass(frozen=True)
+class ActionTraining:
+    """What was learned, and what became of it.
+
+    Attributes:
+        version: of the stored model.
+        promoted: whether decisions go by it from now on.
+        effects: by action, as they were learned.
+        notes: what a person should know: what is still too thin, what was left out, why it was not promoted.
+    """
+
+    version: ModelVersion
+    promoted: bool
+    effects: tuple[ActionEffect, ...]
+    notes: tuple[str, ...]
+
+
+def train_actions(project: Project, now: datetime, *, say: Callable[[str], None] = lambda step: None) -> ActionTraining:
+    """Fit the effects of all actions whose decisions have matured, and register them as the project's ``uplift`` model.
+
+    Args:
+        now: the moment of knowledge: decisions and feedback that came later are not seen.
+
+    Raises:
+        UsageError: the project has no catalogue.
+        NotEnoughDataError: no action has enough matured decisions.
+        StoreUnavailableError: the log cannot be read.
+    """
+    catalogue = open_catalogue(project.settings, project.feature_set)
+    if catalogue is None:
+        raise UsageError(
+            "The project has no action catalogue.", where="[actions] catalogue", fix="Name an actions.toml there."
+        )
+    say("read the log of decisions")
+    log = _log(project, now)
+    assumed = _assumptions(catalogue)
+    ripe = [(of, matured(log, of, now)) for of in _outcomes(catalogue)]
+    say("compute what was known of the customers")
+    features = _features(project, ripe)
+    columns = model_columns(project.feature_set, features)
+    learned: list[Learned] = []
+    notes: list[str] = []
+    for of, seen in ripe:
+        say(f"learn from {len(seen.arm):,} decisions about {of.name}")
+        found = None if not len(seen.arm) else learn_effects(of, _trial(of, seen, features, columns), assumed)
+        notes += _notes(of, seen, found)
+        learned += [] if found is None else [found]
+    if not learned:
+        raise NotEnoughDataError(
+            "No action has enough matured decisions to learn from.",
+            where="the log of decisions",
+            fix=f"Decisions are needed for an action and for doing nothing. {' '.join(notes)}",
+        )
+    return _register(project, now, log, columns, learned, assumed, features, notes)
+
+
+def _log(project: Project, now: datetime) -> DecisionLog:
+    store = DecisionStore(project.settings.state_url)
+    try:
+        history = read_history(store, now)
+    finally:
+        store.close()
+    return DecisionLog(history.decisions, history.probabilities, history.feedback)
+
+
+def _outcomes(catalogue: Catalogue) -> list[LearnableOutcome]:
+    """One for each name, kind and window: what counts within 30 days is another outcome than within 60."""
+    groups: dict[tuple[str, str, int], list[str]] = {}
+    for action in catalogue.actions:
+        of = action.outcome
+        groups.setdefault((of.name, of.kind, of.window_days), []).append(action.id)
+    return [
+        LearnableOutcome(f"{name}_{days}d", "value" if kind == "value" else "binary", days, tuple(actions))
+        for (name, kind, days), actions in groups.items()
+    ]
+
+
+def _assumptions(catalogue: Catalogue) -> dict[str, Assumption]:
+    """The catalogue's priors as mean and deviation: Beta(rate * strength, (1 - rate) * strength)."""
+    return {
+        action.id: Assumption(
+            action.prior.rate,
+            float(np.sqrt(action.prior.rate * (1 - action.prior.rate) / (action.prior.strength + 1))),
+            action.group,
+        )
+        for action in catalogue.actions
+    }
+
+
+def _features(project: Project, ripe: list[tuple[LearnableOutcome, Matured]]) -> pd.DataFrame:
+    """What was known of each customer when the decision was made: index (as_of, customer_id)."""
+    asked = pd.concat([seen.decisions[["as_of", "customer_id"]] for _, seen in ripe]).drop_duplicates()
+    moments = sorted({moment.to_pydatetime() for moment in asked["as_of"].tolist()})
+    if not moments:
+        return pd.DataFrame(columns=[feature.name for feature in project.feature_set])
+    built = project.features_of(moments)
+    parts = [
+        built[moment].reindex(asked.loc[(asked["as_of"] == moment).to_numpy(bool), "customer_id"]) for moment in moments
+    ]
+    return pd.concat(parts, keys=[pd.Timestamp(moment) for moment in moments])
+
+
+def _trial(of: LearnableOutcome, seen: Matured, features: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Trial:
+    rows = pd.MultiIndex.from_arrays([seen.decisions["as_of"], seen.decisions["customer_id"]])
+    return Trial(
+        inputs=model_matrix(features.loc[rows], columns),
+        categories=tuple(len(column.categories or ()) for column in columns),
+        arm=seen.arm,
+        outcome=seen.outcome,
+        probability=seen.probability,
+        customer=seen.decisions["customer_id"].to_numpy(),
+        kind=of.kind,
+    )
+
+
+def _notes(of: LearnableOutcome, seen: Matured, found: Learned | None) -> list[str]:
+    notes: list[str] = []
+    if found is None:
+        counts = np.bincount(seen.arm, minlength=1 + len(of.actions))
+        listed = ", ".join(f"{name} {count:,}" for name, count in zip(of.actions, counts[1:].tolist(), strict=True))
+        notes.append(f"{of.name}: too few matured decisions (doing nothing {counts[0]:,}, {listed}).")
+    if seen.waiting:
+        notes.append(f"{of.name}: {seen.waiting:,} decisions are still within their {of.window_days} days.")
+    if seen.early:
+        notes.append(f"{of.name}: {seen.early:,} events lie before their decision and were left out.")
+    return notes
+
+
+def _register(
+    project: Project,
+    now: datetime,
+    log: DecisionLog,
+    columns: tuple[FeatureColumn, ...],
+    learned: list[Learned],
+    assumed: Mapping[str, Assumption],
+    features: pd.DataFrame,
+    notes: list[str],
+) -> ActionTraining:
+    settings = project.settings
+    effects = [effect for one in learned for effect in one.effects.actions]
+    siblings = from_siblings(effects, assumed)
+    fingerprint = hashlib.sha256("\n".join(log.decisions["decision_id"].tolist()).encode()).hexdigest()
+    manifest = UpliftManifest(
+        project=settings.project.name,
+        currency=settings.project.currency,
+        as_of=now,
+        data_fingerprint=fingerprint,
+        columns=columns,
+        outcomes=tuple(one.effects for one in learned),
+        siblings=siblings,
+    )
+    slopes = {one.effects.outcome: effect_slope(one.fit.unseen, one.fit.outcome, one.trial) for one in learned}
+    checks = {name: slope_check(slope) for name, slope in slopes.items()}
+    name = settings.model_name("uplift")
+    with tempfile.TemporaryDirectory() as written:
+        UpliftPredictor(manifest, {one.effects.booster: one.booster for one in learned}).save(Path(written))
+        version = project.registry.log_and_register(
+            TrainingRun(
+                name=name,
+                kind="uplift",
+                project=settings.project.name,
+                folder=Path(written),
+                parameters={"known_until": iso(now), "columns": len(columns)},
+                metrics={f"slope_{outcome}": slope.estimate for outcome, slope in slopes.items()}
+                | {f"effect_{effect.action}": effect.effect for effect in effects},
+                data=TrainingData(settings.project.name, fingerprint, now, sum(len(one.trial) for one in learned)),
+                input_example=features.droplevel(0).head(5),
+            )
+        )
+    project.registry.set_alias(name, CHALLENGER, version.version)
+    broken = [f"{outcome}: {check.found}" for outcome, check in checks.items() if not check.holds]
+    if not broken:
+        project.registry.promote(name, version.version)
+    else:
+        notes = [*notes, *(f"Not promoted: {found}." for found in broken)]
+    return ActionTraining(version, not broken, (*effects, *siblings), tuple(notes))
