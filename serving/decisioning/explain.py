@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import Action
@@ -22,10 +23,15 @@ class ActionExplainer:
 
     def __init__(self, action: Action, rules: Mapping[str, Rule], currency: str) -> None:
         outcome = action.outcome.name.replace("_", " ")
-        clauses = [in_words(expression) for rule in rules.values() for expression in rule.expressions]
+        self._rules = rules
         self._currency = currency
         self._outcome = f"more likely to {outcome} within {action.outcome.window_days} days"
-        self._fits = f" It fits the customer: {'; '.join(clauses)}." if clauses else ""
+
+    @cached_property
+    def _fits(self) -> str:
+        """The rules in words, put together when the action is first shown."""
+        clauses = [in_words(expression) for rule in self._rules.values() for expression in rule.expressions]
+        return f" It fits the customer: {'; '.join(clauses)}." if clauses else ""
 
     def explain(self, candidate: Candidate, *, explored: bool) -> str:
         """Why this action stands where it does; ``explored``: it was drawn although another is worth more."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.decisioning.columns import Bools, Columns, Ints, Kind, Vector
+from serving.decisioning.columns import Bools, Columns, Ints, Kind, Vector, spread
 
 FUNCTIONS = ("abs", "coalesce", "greatest", "least", "lower", "upper")
 
@@ -283,7 +283,7 @@ class Call(Expression):
         null = np.asarray(left.null & right.null)
         if left.kind is Kind.UNKNOWN or right.kind is Kind.UNKNOWN:
             known = left if right.kind is Kind.UNKNOWN else right
-            return Vector(known.kind, np.broadcast_to(known.values, null.shape), null)
+            return Vector(known.kind, spread(known.values, null.shape), null)
         if self.name == "coalesce":
             take_right = left.null
         else:
@@ -310,7 +310,7 @@ def first_missing_field(expression: Expression, columns: Columns, fields: tuple[
 
 
 def _rows(values: npt.NDArray[Any], rows: int) -> Bools:
-    return np.broadcast_to(values, (rows,))
+    return spread(values, (rows,))
 
 
 def _decided_by(decisive: bool, parts: list[Vector]) -> Vector:

@@ -14,7 +14,7 @@ from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import DO_NOTHING, Action, DoNothing
 from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import STAGES
-from serving.decisioning.columns import Bools, Columns, Floats, Ints, Kind
+from serving.decisioning.columns import Bools, Columns, Floats, Ints, Kind, spread
 from serving.decisioning.decision import Candidate
 from serving.decisioning.rules import Rule
 from serving.decisioning.value import ActionTerms, ValueParts, incremental_value
@@ -112,7 +112,7 @@ def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
 
 
 def _listed(values: Floats, unknown: Bools) -> list[float | None]:
-    full = np.broadcast_to(values, unknown.shape).tolist()
+    full = spread(values, unknown.shape).tolist()
     if not unknown.any():
         return full
     return [None if gap else value for value, gap in zip(full, unknown.tolist(), strict=True)]
@@ -171,7 +171,7 @@ def make_offer(action: Action, rules: Mapping[str, Rule], belief: Belief, day: d
         eligible=np.fromiter((not codes for codes in reasons), dtype=np.bool_, count=len(reasons)),
         reasons=reasons,
         parts=parts,
-        total=np.where(unknown, np.nan, np.broadcast_to(parts.total, (columns.rows,))),
+        total=np.where(unknown, np.nan, spread(parts.total, (columns.rows,))),
     )
 
 

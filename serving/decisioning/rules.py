@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from kernel.errors import UsageError, did_you_mean
-from serving.decisioning.columns import Bools, Columns, Ints, Kind
+from serving.decisioning.columns import Bools, Columns, Ints, Kind, spread
 from serving.decisioning.expression import (
     FUNCTIONS,
     AllOf,
@@ -81,6 +81,11 @@ class Rule:
             *(f"undefined: {clause}" for clause in self.clauses),
         )
 
+    @cached_property
+    def _sound(self) -> set[tuple[Kind, ...]]:
+        """Kinds of the fields that were checked before: for one customer the check takes longer than the rule."""
+        return set()
+
     def evaluate(self, frame: Columns | pd.DataFrame) -> RuleResult:
         """The rule for each row; NULL does not pass.
 
@@ -89,15 +94,19 @@ class Rule:
             UsageError: a column's type does not fit the rule.
         """
         columns = frame if isinstance(frame, Columns) else Columns(frame)
-        self._check_kinds({name: columns.vector(name).kind for name in self.fields})
+        kinds = tuple(columns.vector(name).kind for name in self.fields)
+        if kinds not in self._sound:
+            self._check_kinds(dict(zip(self.fields, kinds, strict=True)))
+            self._sound.add(kinds)
         reason = np.zeros(columns.rows, dtype=np.int64)
         undecided = np.zeros(columns.rows, dtype=np.int64)
         for number, expression in enumerate(self.expressions):
             result = expression.evaluate(columns)
-            null = np.broadcast_to(result.null, reason.shape)
-            false = ~null & ~np.broadcast_to(result.values.astype(np.bool_), reason.shape)
+            null = spread(result.null, reason.shape)
+            false = ~null & ~spread(result.values.astype(np.bool_), reason.shape)
             reason = np.where((reason == 0) & false, number + 1, reason)
-            undecided = np.where((undecided == 0) & null, self._why_null(number, null, columns), undecided)
+            if null.any():
+                undecided = np.where((undecided == 0) & null, self._why_null(number, null, columns), undecided)
         reason = np.where(reason == 0, undecided, reason)
         return RuleResult(self, reason == 0, reason)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.decisioning.columns import Floats
+from serving.decisioning.columns import Floats, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
         terms: costs and value of the action.
     """
     margin = np.asarray(uplift * terms.value, dtype=np.float64)
-    incentive = np.broadcast_to((uplift + terms.taken_anyway) * terms.incentive, margin.shape)
-    contact = np.broadcast_to(np.float64(terms.contact), margin.shape)
+    incentive = spread(np.asarray((uplift + terms.taken_anyway) * terms.incentive), margin.shape)
+    contact = np.full(margin.shape, terms.contact)
     if terms.lever == 1.0:
-        return ValueParts(margin, contact, incentive, np.broadcast_to(np.float64(0.0), margin.shape))
+        return ValueParts(margin, contact, incentive, np.zeros(margin.shape))
     without = margin - contact - incentive
     effect = margin * (terms.lever - 1.0)
     return ValueParts(margin, contact, incentive, np.where(without < 0, np.minimum(effect, -without), effect))
