@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from tests.postgres import postgres_url
 from tests.projects import CUSTOMERS, SALES, TinyProject
 from tests.spark_engine import on_spark
+
+# The benchmarks are no part of the installed package: they are found beside it.
+sys.path.append(str(Path(__file__).parents[1]))
 
 __all__ = ["on_spark", "postgres_url"]  # fixtures: Spark and PostgreSQL, where they are installed
 
