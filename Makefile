@@ -1,11 +1,13 @@
 # The one entry: every target makes .venv by itself. Nothing else needs to be installed or set.
-.PHONY: demo test test-spark check format serve soak bench lock clean
+.PHONY: demo test test-spark test-oracle check format serve soak bench lock clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SPARK := .spark
 SPARK_READY := $(SPARK)/.ready
+ORACLE := .oracle
+ORACLE_READY := $(ORACLE)/.ready
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +22,13 @@ $(SPARK_READY): requirements-spark.lock $(READY)
 	  --no-compile --target $(SPARK) -r requirements-spark.lock
 	@touch $@
 
+# Beside .venv like Spark: EconML and what it needs beyond requirements.lock, 310 MB that only these tests need.
+$(ORACLE_READY): requirements-oracle.lock $(READY)
+	rm -rf $(ORACLE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  --target $(ORACLE) -r requirements-oracle.lock
+	@touch $@
+
 demo: $(READY)  ## the main job on real data
 	$(BIN)/foresight demo
 
@@ -28,6 +37,9 @@ test: $(READY)  ## all tests
 
 test-spark: $(SPARK_READY)  ## the features on Spark (needs Java 17), skipped with the reason where it is missing
 	PYTHONPATH=$(SPARK) $(BIN)/pytest -m spark -rs
+
+test-oracle: $(ORACLE_READY)  ## the learners of effects beside those of EconML
+	PYTHONPATH=$(ORACLE) $(BIN)/pytest -m oracle -rs
 
 check: $(READY)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -49,11 +61,13 @@ bench: $(READY)  ## speed, each figure beside a baseline of the same run
 	$(BIN)/python -m benchmarks
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
-SPARK_EXTRA := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")
+EXTRA = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
+LOCKED := sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock
 
-lock:  ## compile requirements.lock (all but Spark) and requirements-spark.lock anew (needs uv)
+lock:  ## compile requirements.lock, and beside it what the extras spark and oracle need more, anew (needs uv)
 	$(LOCK) --extra examples --extra dev pyproject.toml -o requirements.lock
-	$(PYTHON) -c '$(SPARK_EXTRA)' | $(LOCK) --constraints requirements.lock - -o requirements-spark.lock
+	$(call EXTRA,spark) | $(LOCK) --constraints requirements.lock - -o requirements-spark.lock
+	$(call EXTRA,oracle) | $(LOCK) --constraints requirements.lock $$($(LOCKED)) - -o requirements-oracle.lock
 
 clean:  ## forget models, scores and decisions; the tables are not touched
 	rm -rf .foresight mlruns/mlflow.db* mlruns/artifacts

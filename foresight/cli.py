@@ -260,6 +260,31 @@ def value(
         out.print(line)
 
 
+@app.command("plan-campaign", epilog="Example: foresight plan-campaign -c examples/complete_journey --budget 500")
+def plan_campaign(
+    config: Config = Path("foresight.toml"),
+    as_of: AsOf = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Money for contacts and incentives; default: no limit.")
+    ] = None,
+    to: Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")] = Path("campaign.csv"),
+) -> None:
+    """Plan who gets which action under a budget and the catalogue's capacities, and what the limits are worth."""
+    from foresight.console import campaign_lines, campaign_table
+    from foresight.flat_files import write_frame
+
+    project = _open(config)
+    moment = project.moment(as_of) if as_of else project.default_as_of()
+    with problems.status("score and allocate"):
+        planned = project.plan_campaign(as_of=moment, budget=budget)
+        write_frame(planned.plan, to)
+    currency = project.settings.project.currency
+    out.print(campaign_table(planned, moment, currency))
+    for line in campaign_lines(planned, currency):
+        out.print(line, soft_wrap=True)
+    out.print(f"Plan: {to}", soft_wrap=True)
+
+
 @app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")
 def rollback(
     kind: Annotated[ModelKind, typer.Argument(help="Which model to take back.")],

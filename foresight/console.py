@@ -29,6 +29,7 @@ from training.train import TrainingOutcome
 
 if TYPE_CHECKING:
     from foresight.action_training import ActionTraining
+    from serving.campaign import Campaign
     from training.tuning import Tuned
 
 _COLOURS = {State.ERROR: "red", State.WARNING: "yellow", State.RECOMMENDATION: "cyan", State.INFO: "dim"}
@@ -214,6 +215,48 @@ def segment_lines(found: SegmentValue, as_of: datetime, horizon_days: int, curre
         f"{found.low:,.0f} to {found.high:,.0f} {currency}"
     )
     yield f"{found.expected / found.customers:,.2f} {currency} a customer on average"
+
+
+def campaign_table(planned: Campaign, as_of: datetime, currency: str) -> Table:
+    """What each action of the plan is given, brings and costs, and what one more of it would bring."""
+    table = Table(title=f"Campaign planned as of {as_of:%Y-%m-%d} (UTC)", title_justify="left")
+    table.add_column("action")
+    money = (f"expected gain {currency}", f"cost {currency}", f"one more brings {currency}")
+    for heading in ("customers", "at most", *money):
+        table.add_column(heading, justify="right")
+    for number, name in enumerate(planned.actions):
+        given = planned.plan.loc[planned.plan["action"].to_numpy(object) == name]
+        gain, cost = float(given["expected_value"].sum()), float(given["cost"].sum())
+        limit = planned.capacities[number]
+        table.add_row(
+            escape(name),
+            f"{planned.allocation.used[number]:,}",
+            "-" if limit == float("inf") else f"{limit:,.0f}",
+            f"{gain:,.2f}",
+            f"{cost:,.2f}",
+            "-" if limit == float("inf") else f"{planned.allocation.prices.capacity[number]:,.2f}",
+        )
+    return table
+
+
+def campaign_lines(planned: Campaign, currency: str) -> Iterable[str]:
+    """Totals with their interval, what the budget is worth, and why customers are left out."""
+    found, gain = planned.allocation, planned.gain
+    reached = int((found.chosen > 0).sum())
+    yield (
+        f"{reached:,} of {len(planned.plan):,} customers get an action: expected gain over doing nothing "
+        f"{gain.expected:,.2f} {currency} ({gain.confidence:.0%} interval {gain.low:,.2f} to {gain.high:,.2f}) "
+        f"for {found.spent:,.2f} {currency}"
+    )
+    if planned.budget is not None:
+        yield (
+            f"Budget {planned.budget:,.2f} {currency}: one more {currency} would bring "
+            f"{found.prices.budget:,.2f} {currency} of gain"
+        )
+    yield f"No plan within these limits brings more than {found.bound:,.2f} {currency} (gap {found.gap:.3%})"
+    left = planned.plan.loc[planned.plan["action"].isna(), "why"].value_counts()
+    if len(left):
+        yield "Left out: " + ", ".join(f"{count:,} {escape(str(why))}" for why, count in left.items())
 
 
 def action_training_lines(learned: ActionTraining) -> list[str]:

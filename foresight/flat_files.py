@@ -1,4 +1,4 @@
-"""Reading a flat table that a person names."""
+"""Reading and writing a flat table that a person names."""
 
 from __future__ import annotations
 
@@ -27,3 +27,26 @@ def read_flat(file: Path) -> pd.DataFrame:
         raise DataError(
             f"The file cannot be read ({type(error).__name__}).", where=str(file), fix="Check that it is what it says."
         ) from error
+
+
+def write_frame(frame: pd.DataFrame, file: Path) -> None:
+    """Write a .csv or .parquet file by one rename: nobody sees half of it.
+
+    Raises:
+        UsageError: another kind of file, or a folder that does not exist.
+    """
+    if file.suffix not in (".csv", ".parquet"):
+        raise UsageError(
+            f"'{file.name}' is no type that can be written.", where="--out", fix="End it in .parquet or .csv."
+        )
+    if not file.parent.is_dir():
+        raise UsageError(f"The folder '{file.parent}' does not exist.", where="--out", fix="Make it, or name another.")
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        if file.suffix == ".csv":
+            frame.to_csv(unfinished, index=False)
+        else:
+            frame.to_parquet(unfinished, index=False)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ from kernel.settings import Settings, load_settings
 from kernel.types import LowerBand
 from serving.answers import AnswerContext
 from serving.batch import ScoresWritten, score_all, write_scores, writer_of
+from serving.campaign import Campaign, plan_campaign
 from serving.insights import Insight
 from serving.runtime import Runtime, load_scorer, open_runtime_on
 from training.backtest import BacktestResult, Trainer, backtest
@@ -245,6 +246,14 @@ class Project:
             UsageError: the condition is none, or names an unknown field.
         """
         return self.runtime(as_of=as_of).total_value(where)
+
+    def plan_campaign(self, *, as_of: Moment, budget: float | None = None) -> Campaign:
+        """Who gets which action of the catalogue under a budget, in the project's currency; None for no limit.
+
+        Raises:
+            UsageError: the project has no catalogue, or the budget is negative.
+        """
+        return plan_campaign(self.runtime(as_of=as_of), budget)
 
     def what_would_change(self, customer_id: str, *, as_of: Moment) -> list[LowerBand]:
         """What would bring one customer into a lower churn band, the nearest first.

@@ -100,6 +100,16 @@ class Prior(Part):
     strength: Annotated[float, Field(gt=0, le=1e6)]
 
 
+class Capacity(Part):
+    """How many customers may get the action.
+
+    Attributes:
+        per_campaign: in one planned campaign.
+    """
+
+    per_campaign: Annotated[int, Field(ge=0)]
+
+
 class ActionText(Part):
     """What is shown in one language."""
 
@@ -132,6 +142,7 @@ class Action(Part):
     cost: Cost
     value: Value
     lever: Lever | None = None
+    capacity: Capacity | None = None
     prior: Prior
     start: date | None = None
     end: date | None = None

@@ -16,7 +16,18 @@ from pydantic_core import ErrorDetails
 
 from kernel.errors import UsageError, did_you_mean
 from kernel.value_predictor import HORIZON_MONTHS
-from serving.decisioning.action import DO_NOTHING, Action, ActionText, Cost, DoNothing, Lever, Outcome, Prior, Value
+from serving.decisioning.action import (
+    DO_NOTHING,
+    Action,
+    ActionText,
+    Capacity,
+    Cost,
+    DoNothing,
+    Lever,
+    Outcome,
+    Prior,
+    Value,
+)
 from serving.decisioning.columns import Kind
 from serving.decisioning.rules import Rule, compile_rule
 from serving.decisioning.toml_lines import TomlLines
@@ -42,6 +53,7 @@ SCORE_FIELDS: Mapping[str, Kind] = {
 }
 """What rules may use besides the features and attributes: the scores."""
 
+_SINCE_THE_FIRST_HASH = ("capacity",)  # a field that came later counts only where it is used: old hashes stay
 _Model = TypeVar("_Model", bound=BaseModel)
 _ARRAY = "action"
 _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
@@ -49,6 +61,7 @@ _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("cost",): Cost,
     ("value",): Value,
     ("lever",): Lever,
+    ("capacity",): Capacity,
     ("prior",): Prior,
 }
 
@@ -71,6 +84,10 @@ class Catalogue:
     def hash(self) -> str:
         """SHA-256 of the content (not of the file: comments and spacing do not count), 64 hexadecimal digits."""
         content = [part.model_dump(mode="json", by_alias=True) for part in (self.do_nothing, *self.actions)]
+        for action in content:
+            for name in _SINCE_THE_FIRST_HASH:
+                if action.get(name) is None:
+                    action.pop(name, None)
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property

@@ -19,7 +19,19 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-COMMANDS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate")
+COMMANDS = (
+    "demo",
+    "check",
+    "train",
+    "score",
+    "serve",
+    "report",
+    "value",
+    "plan-campaign",
+    "rollback",
+    "judge",
+    "relocate",
+)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,15 @@ def test_every_kind_of_wrong_propensity_is_caught() -> None:
     assert wrong_propensities_caught(len(WRONG)) == len(WRONG)
 
 
+def test_rare_words_do_not_make_a_sound_log_look_wrong(log: Log) -> None:
+    words = np.zeros((len(log), 300))
+    words[np.arange(300), np.arange(300)] = 1  # each of one customer
+    even = WORLD.log(
+        6000, seed=3, policy=lambda features: np.tile([0.9, 0.02, 0.02, 0.02, 0.02, 0.02], (len(features), 1))
+    )
+    assert "balance" not in broken(judge(evidence(even, even.probabilities, context=words)))
+
+
 def test_sound_logs_pass() -> None:
     assert sound_logs_passed(10) == 10
 

@@ -190,9 +190,11 @@ def clustered_interval(
     error, clusters = standard_error(influence, cluster)
     if not np.isfinite(error):
         return Interval(value, -np.inf, np.inf, confidence)
+    if not error:
+        return Interval(value, value, value, confidence)  # a policy against itself
     tail = 1 - confidence if one_sided else (1 - confidence) / 2
     reach = float(student.isf(tail, clusters - 1))
-    skew = float(np.mean(sums**3) / max(float(np.mean(sums**2)), 1e-300) ** 1.5 / np.sqrt(clusters))
+    skew = float(np.mean(sums**3) / np.mean(sums**2) ** 1.5 / np.sqrt(clusters))
     return Interval(value, value - error * _moved(reach, skew), value - error * _moved(-reach, skew), confidence)
 
 

@@ -21,6 +21,7 @@ _STANDARD_ERRORS = 4.0
 _BY_CHANCE = 6e-5  # how often a sound log is taken for a wrong one; four standard errors of a normal
 _SAME = 1e-6
 _BINS = 10
+_DRAWS = 25  # of an action, expected among those with a feature, from which their sum is near a normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +201,11 @@ def _balance(log: LoggedDecisions, logged: Floats, context: Floats) -> Check:
     columns = context - context.mean(axis=0)
     columns = columns[:, columns.std(axis=0) > 0]
     spread = np.sqrt((logged * (1 - logged)).T @ columns**2)
-    missed = np.divide((drawn - logged).T @ columns, spread, out=np.zeros_like(spread), where=spread > 0)
+    # A sum of few draws is no normal: a word that one customer has, drawn at one in eighty, would always look wrong.
+    told = spread**2 >= _DRAWS * np.square(columns).max(axis=0, initial=0.0)
+    missed = np.divide((drawn - logged).T @ columns, spread, out=np.zeros_like(spread), where=told & (spread > 0))
     largest = float(np.abs(missed).max(initial=0.0))
-    chance = min(1.0, float(2 * norm.sf(largest)) * max(missed.size, 1))
+    chance = min(1.0, float(2 * norm.sf(largest)) * max(int(told.sum()), 1))
     return Check(
         "balance",
         chance >= _BY_CHANCE,

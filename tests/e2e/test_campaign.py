@@ -1,0 +1,128 @@
+"""A campaign planned over real models: the card's numbers, within the limits, with a reason for who is left out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foresight.cli import main
+from foresight.project import Project
+from kernel.errors import UsageError
+from serving.campaign import Campaign
+from tests.e2e.conftest import AS_OF, Trained
+
+BUDGET = 20.0
+
+
+@pytest.fixture(scope="module")
+def planned(trained: Trained) -> Campaign:
+    return trained.project.plan_campaign(as_of=AS_OF, budget=BUDGET)
+
+
+def test_the_budget_holds_and_nothing_is_planned_at_a_loss(planned: Campaign) -> None:
+    given = planned.plan.dropna(subset="action")
+    assert 0 < len(given) < len(planned.plan)
+    assert given["cost"].sum() <= BUDGET + 1e-9
+    assert given["cost"].sum() == pytest.approx(planned.allocation.spent)
+    assert (given["expected_value"] > 0).all()
+    assert given["expected_value"].sum() == pytest.approx(planned.gain.expected)
+    assert planned.gain.low < planned.gain.expected < planned.gain.high
+    assert planned.allocation.prices.budget > 0
+    assert planned.allocation.value >= 0.97 * planned.allocation.bound
+
+
+def test_an_action_is_worth_what_the_card_says(planned: Campaign, trained: Trained) -> None:
+    shown = {
+        (customer, action["action"]): (action["expected_value"], action["cost"])
+        for customer, actions in trained.batch["recommended_actions"].items()
+        for action in actions
+    }
+    given = planned.plan.dropna(subset="action").set_index("customer_id")
+    seen = 0
+    for customer, row in given.iterrows():
+        if (customer, row["action"]) in shown:
+            seen += 1
+            assert (row["expected_value"], row["cost"]) == shown[customer, row["action"]]
+    assert seen > len(given) / 2
+
+
+def test_who_is_left_out_and_why(planned: Campaign, trained: Trained) -> None:
+    plan = planned.plan.set_index("customer_id")
+    left = plan[plan["action"].isna()]
+    assert set(left["why"]) <= {"budget", "not_eligible", "not_worth_it", "no_consent"}
+    assert "budget" in set(left["why"])
+    assert (plan.loc[plan["action"].notna(), "why"] == "").all()
+    assert set(plan.index) == set(trained.batch.index)
+
+
+def test_without_a_budget_everybody_gets_the_best(planned: Campaign, trained: Trained) -> None:
+    free = trained.project.plan_campaign(as_of=AS_OF)
+    assert free.allocation.prices.budget == 0
+    assert free.allocation.value > planned.allocation.value
+    assert free.allocation.gap == pytest.approx(0, abs=1e-12)
+
+
+def test_capacity_of_an_action(trained: Trained, tmp_path: Path) -> None:
+    text = (trained.folder / "foresight.toml").read_text(encoding="utf-8")
+    for name in ("registry", "state"):
+        text = text.replace(f'folder = "{name}"', f'folder = "{trained.folder / name}"')
+    (tmp_path / "foresight.toml").write_text(text, encoding="utf-8")
+    actions = (trained.folder / "actions.toml").read_text(encoding="utf-8")
+    limited = actions.replace('id = "type_a"\n', 'id = "type_a"\ncapacity = { per_campaign = 7 }\n')
+    assert limited != actions
+    (tmp_path / "actions.toml").write_text(limited, encoding="utf-8")
+    found = Project.open(tmp_path).plan_campaign(as_of=AS_OF)
+    assert (found.plan["action"] == "type_a").sum() == 7
+    assert found.allocation.prices.capacity[0] > 0
+    assert "capacity:type_a" in set(found.plan["why"])
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["foresight", "plan-campaign", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_the_command(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "plan.csv"
+    monkeypatch.setenv("COLUMNS", "200")
+    given = ("-c", trained.config, "--as-of", AS_OF, "--budget", BUDGET, "--out", target)
+    assert run(monkeypatch, *given) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Campaign planned as of {AS_OF} (UTC)" in said
+    assert "customers get an action: expected gain over doing nothing" in said
+    assert "Budget 20.00 USD: one more USD would bring" in said
+    written = pd.read_csv(target, dtype={"customer_id": str})
+    assert list(written.columns) == ["customer_id", "action", "expected_value", "cost", "why"]
+    assert np.nansum(written["cost"]) <= BUDGET + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [(("--budget", "-1"), "The budget is -1."), (("--out", "plan.xlsx"), "is no type that can be written")],
+)
+def test_wrong_input(
+    trained: Trained,
+    given: tuple[str, str],
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, "-c", trained.config, "--as-of", AS_OF, *given) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_a_project_without_a_catalogue(trained: Trained, tmp_path: Path) -> None:
+    text = (trained.folder / "foresight.toml").read_text(encoding="utf-8")
+    for name in ("registry", "state"):
+        text = text.replace(f'folder = "{name}"', f'folder = "{trained.folder / name}"')
+    (tmp_path / "foresight.toml").write_text(text.replace('catalogue = "actions.toml"', ""), encoding="utf-8")
+    with pytest.raises(UsageError, match="no action catalogue"):
+        Project.open(tmp_path).plan_campaign(as_of=AS_OF)
