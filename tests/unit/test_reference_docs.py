@@ -14,7 +14,7 @@ from features.engine.definition import Feature, FeatureSet, Unit, View
 from features.reference import reference_page
 from kernel.settings import PublishedSetting, Settings, SourceSettings, TableSettings
 from serving.batch import SCHEMA
-from serving.decisioning.action import Action, Cost, Lever, Outcome, Prior, Value
+from serving.decisioning.action import Action, Capacity, Cost, Lever, Outcome, Prior, Value
 from serving.http import paths, problems
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -115,7 +115,14 @@ def test_the_configuration_page_has_every_semantic_column() -> None:
 
 def test_the_actions_page_has_every_field_of_an_action() -> None:
     rows = {line.split("`")[1] for line in page("actions.md").splitlines() if line.startswith("| `")}
-    parts = {"outcome": Outcome, "cost": Cost, "value": Value, "lever": Lever, "prior": Prior}
+    parts = {
+        "outcome": Outcome,
+        "cost": Cost,
+        "value": Value,
+        "lever": Lever,
+        "capacity": Capacity,
+        "prior": Prior,
+    }
     wanted = {key for key in keys_of(Action) if key not in parts}
     wanted |= {f"{part}.{key}" for part, model in parts.items() for key in keys_of(model)}
     assert wanted - rows == set()
