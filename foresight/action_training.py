@@ -15,13 +15,13 @@ import pandas as pd
 
 from kernel.artefacts import FeatureColumn, model_matrix
 from kernel.clock import iso
-from kernel.errors import NotEnoughDataError, UsageError
+from kernel.errors import NotEnoughDataError
 from kernel.model_registry import CHALLENGER, ModelVersion, TrainingData, TrainingRun
 from kernel.uplift_predictor import ActionEffect, UpliftManifest, UpliftPredictor
 from serving.decisioning.catalogue import Catalogue
 from serving.feedback.history import read_history
 from serving.feedback.store import DecisionStore
-from serving.runtime import open_catalogue
+from serving.runtime import open_catalogue, required
 from training.action_log import DecisionLog, LearnableOutcome, Matured, matured
 from training.evaluation.policy_checks import slope_check
 from training.models.action_effects import Assumption, Learned, from_siblings, learn_effects
@@ -61,11 +61,7 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
         NotEnoughDataError: no action has enough matured decisions.
         StoreUnavailableError: the log cannot be read.
     """
-    catalogue = open_catalogue(project.settings, project.feature_set)
-    if catalogue is None:
-        raise UsageError(
-            "The project has no action catalogue.", where="[actions] catalogue", fix="Name an actions.toml there."
-        )
+    catalogue = required(open_catalogue(project.settings, project.feature_set))
     say("read the log of decisions")
     log = _log(project, now)
     assumed = _assumptions(catalogue)

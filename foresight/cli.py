@@ -272,7 +272,9 @@ def plan_campaign(
     """Plan who gets which action under a budget and the catalogue's capacities, and what the limits are worth."""
     from foresight.console import campaign_lines, campaign_table
     from foresight.flat_files import write_frame
+    from serving.batch import writer_of
 
+    writer_of(to)
     project = _open(config)
     moment = project.moment(as_of) if as_of else project.default_as_of()
     with problems.status("score and allocate"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from kernel.errors import DataError, UsageError
+from serving.batch import writer_of
 
 
 def read_flat(file: Path) -> pd.DataFrame:
@@ -35,15 +36,10 @@ def write_frame(frame: pd.DataFrame, file: Path) -> None:
     Raises:
         UsageError: another kind of file, or a folder that does not exist.
     """
-    if file.suffix not in (".csv", ".parquet"):
-        raise UsageError(
-            f"'{file.name}' is no type that can be written.", where="--out", fix="End it in .parquet or .csv."
-        )
-    if not file.parent.is_dir():
-        raise UsageError(f"The folder '{file.parent}' does not exist.", where="--out", fix="Make it, or name another.")
+    writer_of(file)
     unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        if file.suffix == ".csv":
+        if file.suffix.lower() == ".csv":
             frame.to_csv(unfinished, index=False)
         else:
             frame.to_parquet(unfinished, index=False)

@@ -28,23 +28,12 @@ class Encoding(Part):
     def of(cls, inputs: Floats, categories: tuple[int, ...]) -> Encoding:
         """Learn it from the inputs of training, shape (rows, inputs); NaN where unknown."""
         unknown = np.isnan(inputs)
-        left_out = unknown | (np.array(categories) > 0)
-        known = (~left_out).astype(float)
-        counts = np.maximum(known.sum(axis=0), 1)
-        values = np.where(left_out, 0.0, signed_log(inputs))
-        mean = values.sum(axis=0) / counts
-        deviation = np.sqrt((known * (values - mean) ** 2).sum(axis=0) / counts)
-        deviation = np.where(deviation > 1e-9 * (1 + np.abs(mean)), deviation, 1.0)
+        mean, deviation = moments(signed_log(inputs), unknown | (np.array(categories) > 0))
         flagged = tuple(int(i) for i in np.flatnonzero(unknown.any(axis=0)))
         return cls(mean=tuple(mean), deviation=tuple(deviation), flagged=flagged, categories=categories)
 
-    @property
-    def width(self) -> int:
-        """Number of columns of the design."""
-        return len(self.mean) - len(self._words) + len(self.flagged) + sum(self.categories)
-
     def design(self, inputs: Floats) -> Floats:
-        """The columns of each row, shape (rows, width)."""
+        """The columns of each row, one for each number, flag and word: shape (rows, width)."""
         numbers = np.nan_to_num(standardised(inputs, *self._moments)[:, self._numbers], nan=0.0)
         unknown = np.isnan(inputs[:, list(self.flagged)])
         words = [inputs[:, [i]] == np.arange(self.categories[i]) for i in self._words]
@@ -61,6 +50,16 @@ class Encoding(Part):
     @cached_property
     def _numbers(self) -> list[int]:
         return [i for i, count in enumerate(self.categories) if not count]
+
+
+def moments(values: Floats, left_out: np.ndarray) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each column without what is left out; 0 and 1 where there is nothing to tell."""
+    weight = (~left_out).astype(float)
+    counts = np.maximum(weight.sum(axis=0), 1)
+    given = np.where(left_out, 0.0, values)
+    mean = given.sum(axis=0) / counts
+    deviation = np.sqrt((weight * (given - mean) ** 2).sum(axis=0) / counts)
+    return mean, np.where(deviation > 1e-9 * (1 + np.abs(mean)), deviation, 1.0)
 
 
 def straight(design: Floats, weights: Floats) -> Floats:

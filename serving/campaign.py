@@ -11,11 +11,10 @@ from kernel.errors import UsageError
 from kernel.types import Status
 from serving.decisioning.allocation import Allocation, GainInterval, allocate, gain_interval
 from serving.decisioning.allocation_problem import CampaignProblem
-from serving.decisioning.belief import PriorBelief
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Bools, Columns, Floats
-from serving.decisioning.offer import Offer, make_offer
-from serving.runtime import Runtime
+from serving.decisioning.offer import Offer, make_offers
+from serving.runtime import Runtime, required
 
 _CHUNK = 20_000
 _NO_REASONS = 101.0  # no percentile is so high
@@ -64,11 +63,7 @@ def plan_campaign(runtime: Runtime, budget: float | None) -> Campaign:
     Raises:
         UsageError: the project has no catalogue, or the budget is negative.
     """
-    catalogue = runtime.catalogue
-    if catalogue is None:
-        raise UsageError(
-            "The project has no action catalogue.", where="[actions] catalogue", fix="Name an actions.toml there."
-        )
+    catalogue = required(runtime.catalogue)
     if budget is not None and not budget >= 0:
         raise UsageError(f"The budget is {budget:g}.", where="--budget", fix="Give 0 or more.")
     names: list[str] = []
@@ -97,13 +92,7 @@ def _values(
     runtime: Runtime, catalogue: Catalogue, frame: pd.DataFrame, features: pd.DataFrame, allowed: Bools
 ) -> _Values:
     known = {} if runtime.learned is None else runtime.learned.beliefs(features)
-    columns, day = Columns(frame), runtime.as_of.date()
-    offers = [
-        make_offer(
-            action, catalogue.rules[action.id], known.get(action.id) or PriorBelief.of(action.prior), day, columns
-        )
-        for action in catalogue.actions
-    ]
+    offers = make_offers(catalogue, known, runtime.as_of.date(), Columns(frame))
     shape = (len(frame),)
     return _Values(
         value=np.stack([np.where(of.eligible & allowed, of.total, np.nan) for of in offers], axis=1),

@@ -317,5 +317,14 @@ def open_catalogue(settings: Settings, features: FeatureSet) -> Catalogue | None
     return load_catalogue(settings.path(settings.actions.catalogue), _kinds(features))
 
 
+def required(catalogue: Catalogue | None) -> Catalogue:
+    """The catalogue. Raises UsageError where the project has none."""
+    if catalogue is None:
+        raise UsageError(
+            "The project has no action catalogue.", where="[actions] catalogue", fix="Name an actions.toml there."
+        )
+    return catalogue
+
+
 def _kinds(features: FeatureSet) -> dict[str, Kind]:
     return {feature.name: Kind.TEXT if feature.is_word else Kind.NUMBER for feature in features}

@@ -14,12 +14,12 @@ import pandas as pd
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.types import Status
-from serving.decisioning.belief import Belief, PriorBelief
+from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Columns, Floats, Ints
 from serving.decisioning.decision import Candidate, Decision, Mode, Recommendation
 from serving.decisioning.explain import ActionExplainer, explain_nothing
-from serving.decisioning.offer import Offer, make_offer, nothing_candidates
+from serving.decisioning.offer import Offer, make_offers, nothing_candidates
 from serving.decisioning.policy import (
     PolicySettings,
     choice_probabilities,
@@ -139,16 +139,7 @@ def decide(
     ]
     columns = Columns(frame if len(rows) == len(frame) else frame.iloc[rows])
     known = {action: belief.take(rows) for action, belief in (beliefs or {}).items()}
-    offers = [
-        make_offer(
-            action,
-            catalogue.rules[action.id],
-            known.get(action.id) or PriorBelief.of(action.prior),
-            context.as_of.date(),
-            columns,
-        )
-        for action in catalogue.actions
-    ]
+    offers = make_offers(catalogue, known, context.as_of.date(), columns)
     greedy, probabilities = _policy(offers, settings)
     chosen = draw(probabilities, [seeds[row] for row in rows])
     candidates = [nothing_candidates(catalogue.do_nothing, probabilities[:, 0], language)]

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from kernel.artefacts import FeatureColumn, Floats
+from kernel.encoding import moments
 from kernel.linear_part import LinearPart, signed_log, standardised
 
 PENALTIES = (0.2, 0.02, 0.002)
@@ -35,7 +36,7 @@ def fit_linear(
     """
     is_word = np.array([column.categories is not None for column in columns])
     unknown = np.isnan(inputs)
-    mean, deviation = _moments(signed_log(inputs), unknown | is_word)
+    mean, deviation = moments(signed_log(inputs), unknown | is_word)
     numbers = np.where(unknown | is_word, 0.0, standardised(inputs, mean, deviation))
     words = [_one_hot(inputs[:, i], len(column.categories or ())) for i, column in enumerate(columns) if is_word[i]]
     flagged = np.flatnonzero(unknown.sum(axis=0))
@@ -64,16 +65,6 @@ def fit_linear(
         words=tuple(tuple(next(effects)) if word else () for word in is_word),
     )
     return _centred(raw, inputs)
-
-
-def _moments(values: Floats, left_out: np.ndarray) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each column without what is left out; 0 and 1 where there is nothing to tell."""
-    weight = (~left_out).astype(float)
-    counts = np.maximum(weight.sum(axis=0), 1)
-    given = np.where(left_out, 0.0, values)
-    mean = given.sum(axis=0) / counts
-    deviation = np.sqrt((weight * (given - mean) ** 2).sum(axis=0) / counts)
-    return mean, np.where(deviation > 1e-9 * (1 + np.abs(mean)), deviation, 1.0)
 
 
 def _one_hot(codes: Floats, categories: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Three cheap learners of what an action changes for whom: each is blind in another way, so that their average is used.
+"""Three cheap learners of what an action changes for whom: each is blind in another way, so that all are asked.
 
 Sources: Künzel, Sekhon, Bickel and Yu 2019 (S- and X-learner); Kennedy 2020 (regression of doubly robust scores).
 """
