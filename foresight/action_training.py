@@ -107,15 +107,8 @@ def _outcomes(catalogue: Catalogue) -> list[LearnableOutcome]:
 
 
 def _assumptions(catalogue: Catalogue) -> dict[str, Assumption]:
-    """The catalogue's priors as mean and deviation: Beta(rate * strength, (1 - rate) * strength)."""
-    return {
-        action.id: Assumption(
-            action.prior.rate,
-            float(np.sqrt(action.prior.rate * (1 - action.prior.rate) / (action.prior.strength + 1))),
-            action.group,
-        )
-        for action in catalogue.actions
-    }
+    """The catalogue's priors as mean and deviation."""
+    return {action.id: Assumption(*action.prior.moments(), action.group) for action in catalogue.actions}
 
 
 def _features(project: Project, ripe: list[tuple[LearnableOutcome, Matured]]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from math import sqrt
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -27,11 +28,15 @@ class Outcome(Part):
 
     Attributes:
         name: a verb phrase with underscores that completes "more likely to ...": ``redeem_a_coupon``.
+        kind: "binary": it happens or not; "value": money.
+        measured_by: "feedback": the events that the CRM reports; "purchases": what the customer bought in the window,
+            at all ("binary") or for how much, net ("value").
     """
 
     name: Identifier
     window_days: Annotated[int, Field(ge=1, le=3650)]
-    kind: Literal["binary"] = "binary"
+    kind: Literal["binary", "value"] = "binary"
+    measured_by: Literal["feedback", "purchases"] = "feedback"
 
 
 class Cost(Part):
@@ -88,16 +93,37 @@ class Lever(Part):
 
 
 class Prior(Part):
-    """A business assumption about the incremental probability of the outcome: how much more likely it is with the
-    action than without. Not a measurement.
+    """A business assumption about the effect on the outcome: with the action, less without. Not a measurement.
 
     Attributes:
-        rate: the assumed mean.
-        strength: how many observations the assumption is worth.
+        rate: of a binary outcome: the assumed mean of the additional probability.
+        strength: how many observations that assumption is worth.
+        mean: of an outcome of money: the assumed mean, in the project's currency.
+        deviation: how unsure it is: the standard deviation of what is believed of it.
     """
 
-    rate: Annotated[float, Field(gt=0, lt=1)]
-    strength: Annotated[float, Field(gt=0, le=1e6)]
+    rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    strength: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    mean: float | None = None
+    deviation: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_pair(self) -> Prior:
+        given = [name for name in ("rate", "strength", "mean", "deviation") if getattr(self, name) is not None]
+        if given not in (["rate", "strength"], ["mean", "deviation"]):
+            raise ValueError("give rate and strength (binary outcome), or mean and deviation (outcome of money)")
+        return self
+
+    @property
+    def kind(self) -> Literal["binary", "value"]:
+        """The kind of outcome that it is about."""
+        return "value" if self.rate is None else "binary"
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation; of Beta(rate * strength, (1 - rate) * strength) for a binary outcome."""
+        if self.rate is None or self.strength is None:
+            return self.mean or 0.0, self.deviation or 0.0
+        return self.rate, sqrt(self.rate * (1 - self.rate) / (self.strength + 1))
 
 
 class Capacity(Part):
@@ -152,7 +178,10 @@ class Action(Part):
     def _sound(self) -> Action:
         if self.start and self.end and self.end < self.start:
             raise ValueError("'end' lies before 'start'")
-        if self.prior.rate + self.cost.incentive_taken_anyway > 1:
+        if self.prior.kind != self.outcome.kind:
+            needed = "rate and strength" if self.outcome.kind == "binary" else "mean and deviation"
+            raise ValueError(f"the outcome's kind is {self.outcome.kind}: its prior has {needed}")
+        if (self.prior.rate or 0.0) + self.cost.incentive_taken_anyway > 1:
             raise ValueError("the prior's rate and incentive_taken_anyway are together more than 1")
         return self
 

@@ -79,9 +79,9 @@ class PriorBelief:
     status: EffectStatus = EffectStatus.PRIOR
 
     @classmethod
-    def of(cls, prior: Prior) -> PriorBelief:
+    def of(cls, rate: float, strength: float) -> PriorBelief:
         """Beta(rate * strength, (1 - rate) * strength)."""
-        return cls(prior.rate * prior.strength, (1 - prior.rate) * prior.strength)
+        return cls(rate * strength, (1 - rate) * strength)
 
     @property
     def mean(self) -> Floats:
@@ -129,6 +129,14 @@ class LearnedBelief:
         """See :class:`Belief`."""
         of = self.effects
         return self if len(of.mean) == 1 else LearnedBelief(Effects(of.mean[rows], of.error[rows], of.status))
+
+
+def assumed(prior: Prior) -> Belief:
+    """What the catalogue assumes: a Beta distribution of a probability, a normal one of money."""
+    if prior.rate is not None and prior.strength is not None:
+        return PriorBelief.of(prior.rate, prior.strength)
+    mean, deviation = prior.moments()
+    return LearnedBelief(Effects(np.array([mean]), np.array([deviation]), EffectStatus.PRIOR))
 
 
 @lru_cache(maxsize=1024)

@@ -53,7 +53,12 @@ SCORE_FIELDS: Mapping[str, Kind] = {
 }
 """What rules may use besides the features and attributes: the scores."""
 
-_SINCE_THE_FIRST_HASH = ("capacity",)  # a field that came later counts only where it is used: old hashes stay
+_SINCE_THE_FIRST_HASH: tuple[tuple[tuple[str, ...], str], ...] = (
+    ((), "capacity"),
+    (("outcome",), "measured_by"),
+    (("prior",), "mean"),
+    (("prior",), "deviation"),
+)  # a field that came later counts only where it says something: old hashes stay
 _Model = TypeVar("_Model", bound=BaseModel)
 _ARRAY = "action"
 _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
@@ -85,9 +90,12 @@ class Catalogue:
         """SHA-256 of the content (not of the file: comments and spacing do not count), 64 hexadecimal digits."""
         content = [part.model_dump(mode="json", by_alias=True) for part in (self.do_nothing, *self.actions)]
         for action in content:
-            for name in _SINCE_THE_FIRST_HASH:
-                if action.get(name) is None:
-                    action.pop(name, None)
+            for path, name in _SINCE_THE_FIRST_HASH:
+                table = action
+                for step in path:
+                    table = table.get(step) or {}
+                if name in table and table[name] == _default(path, name):
+                    table.pop(name)
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
@@ -214,6 +222,10 @@ class _Reader:
 
     def _fail(self, what: str, fix: str, line: int | None = None, inside: str = "") -> NoReturn:
         raise UsageError(f"{what}.", where=self._where(line, inside), fix=fix) from None
+
+
+def _default(path: tuple[str, ...], name: str) -> Any:
+    return _TABLES.get(path, Action).model_fields[name].default
 
 
 def _keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from kernel.errors import DataError
 from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import DO_NOTHING, Action, DoNothing
-from serving.decisioning.belief import Belief, PriorBelief
+from serving.decisioning.belief import Belief, assumed
 from serving.decisioning.catalogue import STAGES, Catalogue
 from serving.decisioning.columns import Bools, Columns, Floats, Ints, Kind, spread
 from serving.decisioning.decision import Candidate
@@ -150,9 +150,7 @@ def nothing_candidates(nothing: DoNothing, probability: Floats, language: str) -
 def make_offers(catalogue: Catalogue, beliefs: Mapping[str, Belief], day: date, columns: Columns) -> list[Offer]:
     """Every action of the catalogue, by what is believed of its effect; where nothing is, by its prior."""
     return [
-        make_offer(
-            action, catalogue.rules[action.id], beliefs.get(action.id) or PriorBelief.of(action.prior), day, columns
-        )
+        make_offer(action, catalogue.rules[action.id], beliefs.get(action.id) or assumed(action.prior), day, columns)
         for action in catalogue.actions
     ]
 

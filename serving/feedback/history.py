@@ -20,7 +20,7 @@ class History:
 
     Attributes:
         decisions: one row each, by time: decision_id, customer_id, as_of, logged_at (moments, UTC), chosen (None where
-            nothing was decided), policy_version.
+            nothing was decided), policy_version, mode (of the draw; see :class:`Decision`).
         probabilities: of every candidate of each decision, in the order of ``decisions``.
         feedback: one row per event, by arrival: decision_id, action, event, event_time, received_at (moments, UTC),
             value.
@@ -54,11 +54,12 @@ def read_history(store: DecisionStore, until: datetime) -> History:
     rows, probabilities = [], []
     with store.reading() as connection:
         for row in connection.execute(decided):
-            rows.append(row[:-1])
-            candidates = orjson.loads(row[-1])["candidates"]
-            probabilities.append({one["action_id"]: one["probability"] for one in candidates})
+            rows.append(tuple(row[:-1]))
+            content = orjson.loads(row[-1])
+            rows[-1] = (*rows[-1], content["mode"])
+            probabilities.append({one["action_id"]: one["probability"] for one in content["candidates"]})
         events = [tuple(row) for row in connection.execute(reported)]
-    return History(_table(rows, _DECISION), probabilities, _table(events, _EVENT))
+    return History(_table(rows, (*_DECISION, "mode")), probabilities, _table(events, _EVENT))
 
 
 def _table(rows: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:

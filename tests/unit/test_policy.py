@@ -11,7 +11,6 @@ from scipy import stats
 from scipy.integrate import quad
 
 from kernel.uplift_predictor import Effects, EffectStatus
-from serving.decisioning.action import Prior
 from serving.decisioning.belief import Belief, Draws, LearnedBelief, PriorBelief
 from serving.decisioning.policy import (
     PolicySettings,
@@ -61,7 +60,7 @@ def test_a_lever_never_lifts_an_action_above_doing_nothing() -> None:
 
 
 def test_a_prior_is_a_beta_distribution_of_its_strength() -> None:
-    belief = PriorBelief.of(Prior(rate=0.05, strength=40))
+    belief = PriorBelief.of(0.05, 40)
     assert (belief.successes, belief.failures, belief.status) == (2.0, 38.0, EffectStatus.PRIOR)
     assert belief.mean.tolist() == [0.05]
     assert belief.quantile(0.95).tolist() == pytest.approx([stats.beta(2, 38).ppf(0.95)], rel=1e-12)
