@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 from math import sqrt
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 Money = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class Part(BaseModel):
@@ -34,7 +36,7 @@ class Outcome(Part):
     """
 
     name: Identifier
-    window_days: Annotated[int, Field(ge=1, le=3650)]
+    window_days: Days
     kind: Literal["binary", "value"] = "binary"
     measured_by: Literal["feedback", "purchases"] = "feedback"
 
@@ -58,7 +60,7 @@ class Value(Part):
     """What one additional conversion is worth: exactly one of the two.
 
     Attributes:
-        margin: money per conversion, in the project's currency.
+        margin: money per conversion, in the project's currency; of an outcome of money, what is kept of one unit.
         lifetime_value_share: fraction of the customer's lifetime value (the margin rate, when that value is spend).
     """
 
@@ -130,10 +132,58 @@ class Capacity(Part):
     """How many customers may get the action.
 
     Attributes:
+        per_day: decisions a day, UTC.
         per_campaign: in one planned campaign.
     """
 
-    per_campaign: Annotated[int, Field(ge=0)]
+    per_day: Annotated[int, Field(ge=0)] | None = None
+    per_campaign: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Capacity:
+        if self.per_day is None and self.per_campaign is None:
+            raise ValueError("give per_day, per_campaign or both")
+        return self
+
+
+class Suppression(Part):
+    """Leave a customer alone with an action that he did not want: after ``count`` events within ``window_days`` it is
+    out for ``for_days`` from the last of them on."""
+
+    event: Literal["shown", "opened", "accepted", "dismissed", "converted", "unsubscribed"]
+    count: Annotated[int, Field(ge=1)] = 1
+    window_days: Days = 365
+    for_days: Days
+
+
+class Exploration(Part):
+    """Whether chance may give the action, or withhold it, in order to learn.
+
+    Attributes:
+        mode: "off": neither; where it is the best it is always given, elsewhere never. What it does cannot be learned
+            from such decisions, and no other policy can be judged on them.
+        where: a rule: chance plays a part for these customers only; where it is NULL, it does not.
+        floor: least probability with which a customer who may have the action gets it; by default an equal part of
+            the policy's uniform share.
+    """
+
+    mode: Literal["on", "off"] = "on"
+    where: Words | None = None
+    floor: Annotated[float, Field(ge=0, le=0.2)] | None = None
+
+
+class LegalBasis(StrEnum):
+    """On which ground of data-protection law a customer is addressed."""
+
+    CONSENT = "consent"
+    LEGITIMATE_INTEREST = "legitimate_interest"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+
+    @property
+    def is_owed(self) -> bool:
+        """The customer has a right to the message, so that it is neither rolled dice for nor left out."""
+        return self in (LegalBasis.CONTRACT, LegalBasis.LEGAL_OBLIGATION)
 
 
 class ActionText(Part):
@@ -143,65 +193,159 @@ class ActionText(Part):
     description: str = ""
 
 
-class Action(Part):
-    """One action of the catalogue.
+class Labelled(Part):
+    """What people read.
 
     Attributes:
-        group: sibling actions share one.
-        eligibility: a rule: may the customer have it?
-        applicability: a rule: does it make sense now?
-        suitability: a rule: is it in the customer's interest?
-        start: first day, UTC.
-        end: last day, UTC, inclusive.
         texts: by language, such as ``en`` or ``pt-BR``.
     """
 
-    id: Identifier
     label: Words
     description: str = ""
-    group: Identifier
-    channels: Annotated[tuple[Identifier, ...], Field(min_length=1, strict=False)]
-    outcome: Outcome
-    eligibility: Words | None = None
-    applicability: Words | None = None
-    suitability: Words | None = None
-    cost: Cost
-    value: Value
-    lever: Lever | None = None
-    capacity: Capacity | None = None
-    prior: Prior
-    start: date | None = None
-    end: date | None = None
     texts: dict[Language, ActionText] = {}
-
-    @model_validator(mode="after")
-    def _sound(self) -> Action:
-        if self.start and self.end and self.end < self.start:
-            raise ValueError("'end' lies before 'start'")
-        if self.prior.kind != self.outcome.kind:
-            needed = "rate and strength" if self.outcome.kind == "binary" else "mean and deviation"
-            raise ValueError(f"the outcome's kind is {self.outcome.kind}: its prior has {needed}")
-        if (self.prior.rate or 0.0) + self.cost.incentive_taken_anyway > 1:
-            raise ValueError("the prior's rate and incentive_taken_anyway are together more than 1")
-        return self
 
     def label_in(self, language: str) -> str:
         """The label in ``language``, or the general one."""
         return self.texts[language].label if language in self.texts else self.label
+
+
+class Offerable(Labelled):
+    """What every action has, also one that is owed to the customer.
+
+    Attributes:
+        channels: the first that is open to the customer is used.
+        eligibility: a rule: may the customer have it?
+        applicability: a rule: does it make sense now?
+        suitability: a rule: is it in the customer's interest?
+        cooldown_days: after it reached the customer, it is out for so long.
+        suppress: events after which it is out.
+        start: first day, UTC.
+        end: last day, UTC, inclusive.
+    """
+
+    id: Identifier
+    group: Identifier
+    channels: Annotated[tuple[Identifier, ...], Field(min_length=1, strict=False)]
+    eligibility: Words | None = None
+    applicability: Words | None = None
+    suitability: Words | None = None
+    cooldown_days: Days | None = None
+    suppress: Annotated[tuple[Suppression, ...], Field(strict=False)] = ()
+    capacity: Capacity | None = None
+    legal_basis: Annotated[LegalBasis, Field(strict=False)] = LegalBasis.CONSENT
+    start: date | None = None
+    end: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Offerable:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError("'end' lies before 'start'")
+        return self
+
+    def calendar(self, day: date) -> str:
+        """Why the action is out on ``day`` (UTC): ``not_started``, ``ended``, or "" where it is not."""
+        if self.start and day < self.start:
+            return "not_started"
+        return "ended" if self.end and day > self.end else ""
+
+
+class Action(Offerable):
+    """One action of the catalogue, weighed by what it brings.
+
+    Attributes:
+        group: sibling actions share one.
+        budget: money for its contacts and expected incentives, from its first decision on.
+    """
+
+    mandatory: Literal[False] = False
+    outcome: Outcome
+    cost: Cost
+    value: Value
+    lever: Lever | None = None
+    budget: Money | None = None
+    exploration: Exploration | None = None
+    prior: Prior
+
+    @model_validator(mode="after")
+    def _sound(self) -> Action:
+        if self.prior.kind != self.outcome.kind:
+            needed = "rate and strength" if self.outcome.kind == "binary" else "mean and deviation"
+            raise ValueError(f"the outcome's kind is {self.outcome.kind}: its prior has {needed}")
+        if self.outcome.kind == "value" and (self.value.margin is None or self.cost.incentive_if_converted):
+            raise ValueError("an outcome of money has a margin as its value, and no incentive for converting")
+        if (self.prior.rate or 0.0) + self.cost.incentive_taken_anyway > 1:
+            raise ValueError("the prior's rate and incentive_taken_anyway are together more than 1")
+        return self
+
+    @property
+    def explores(self) -> bool:
+        """Whether chance may play a part at all."""
+        return not self.legal_basis.is_owed if self.exploration is None else self.exploration.mode == "on"
+
+    @property
+    def floor(self) -> float | None:
+        """Least probability where the action may be given; None for the policy's equal share."""
+        return None if self.exploration is None else self.exploration.floor
 
     def lever_weight(self, day: date) -> float:
         """The lever's weight on ``day`` (UTC); 1 without a lever or outside its days."""
         return self.lever.weight if self.lever and self.lever.start <= day <= self.lever.end else 1.0
 
 
-class DoNothing(Part):
+class MandatoryAction(Offerable):
+    """A service or regulatory message: given before anything is weighed, and left out of learning. Where several are
+    open to a customer, the first of the file is given.
+
+    Attributes:
+        contact_cost: money of one contact.
+    """
+
+    mandatory: Literal[True]
+    contact_cost: Money = 0.0
+
+    @property
+    def needs_no_consent(self) -> bool:
+        """It is owed, and choosing its receivers looks at nobody's behaviour: nobody is profiled by it."""
+        ruled = (self.eligibility, self.applicability, self.suitability)
+        return self.legal_basis.is_owed and all(rule is None for rule in ruled)
+
+
+class Channel(Part):
+    """A way to reach customers.
+
+    Attributes:
+        permission: a rule: may this customer be reached so? NULL is no.
+    """
+
+    id: Identifier
+    permission: Words
+
+
+class ContactLimit(Part):
+    """At most so many actions that reach one customer within so many days.
+
+    Attributes:
+        channel: of this channel only; None for all together.
+    """
+
+    at_most: Annotated[int, Field(ge=0)]
+    window_days: Days
+    channel: Identifier | None = None
+
+
+class Fatigue(Part):
+    """What one more contact costs beyond its own price, because customers tire.
+
+    Attributes:
+        cost_per_contact: money, for each action that reached the customer within the window.
+    """
+
+    cost_per_contact: Annotated[float, Field(gt=0)]
+    window_days: Days
+
+
+class DoNothing(Labelled):
     """How doing nothing is called; it has no cost, no value and no rules."""
 
     id: Literal["do_nothing"] = DO_NOTHING
     label: Words = "Do nothing"
-    description: str = ""
-    texts: dict[Language, ActionText] = {}
-
-    def label_in(self, language: str) -> str:
-        """The label in ``language``, or the general one."""
-        return self.texts[language].label if language in self.texts else self.label

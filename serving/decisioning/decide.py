@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 import numpy as np
 import orjson
@@ -14,23 +14,44 @@ import pandas as pd
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.types import Status
+from serving.decisioning.action import MandatoryAction
 from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Columns, Floats, Ints
+from serving.decisioning.contact_policy import NO_RULINGS, Rulings, rulings
 from serving.decisioning.decision import Candidate, Decision, Mode, Recommendation
-from serving.decisioning.explain import ActionExplainer, explain_nothing
-from serving.decisioning.offer import Offer, make_offers, nothing_candidates
+from serving.decisioning.explain import Explainers, explain_holdout, explain_nothing
+from serving.decisioning.filters import Filtered, Filters
+from serving.decisioning.offer import Offer, make_offers, mandatory_candidates, nothing_candidates
 from serving.decisioning.policy import (
+    Chance,
     PolicySettings,
     choice_probabilities,
     draw,
     greedy_choice,
+    in_holdout,
     seed_of,
     thompson_share,
 )
+from serving.decisioning.state import CampaignPrices, DecisionState
 
 NO_CONSENT = "no_consent"
 _NAMESPACE = uuid.UUID("6f0f5c4e-6a53-5d0c-9d0e-6c1a3a1f2b77")  # of decision ids; changing it changes every id
+
+
+@dataclass(frozen=True, slots=True)
+class _Customer:
+    """Whom a decision is for.
+
+    Attributes:
+        seed: of the draw.
+        holdout: whether the customer is in the quarter's holdout.
+    """
+
+    customer_id: str
+    decision_id: str
+    seed: int
+    holdout: bool
 
 
 @dataclass(frozen=True)
@@ -44,16 +65,37 @@ class _Context:
     currency: str
     placement: str
     policy_version: str
+    language: str
+    snapshot: str | None
+    state: DecisionState | None
 
-    def decision_id(self, customer_id: str) -> str:
+    @property
+    def day(self) -> date:
+        """The day of the decision."""
+        return self.as_of.date()
+
+    @property
+    def prices(self) -> CampaignPrices | None:
+        """Of a campaign that runs and was planned with this catalogue."""
+        if self.state is None or self.state.prices is None:
+            return None
+        prices = self.state.prices
+        return prices if prices.catalogue_hash == self.catalogue.hash and self.state.now < prices.until else None
+
+    def decision_id(self, customer_id: str, ruled: Sequence[str]) -> str:
+        prices = [] if self.prices is None else [f"prices={self.prices.version}"]
         key = [customer_id, iso(self.as_of), self.placement, self.policy_version, *self.model_versions]
+        key += [*prices, *ruled]
         return str(uuid.uuid5(_NAMESPACE, orjson.dumps(key).decode()))
+
+    def customer(self, customer_id: str, ruled: Sequence[str]) -> _Customer:
+        decision_id = self.decision_id(customer_id, ruled)
+        holdout = in_holdout(customer_id, self.day, self.settings)
+        return _Customer(customer_id, decision_id, seed_of(decision_id, self.settings), holdout)
 
     def decision(
         self,
-        customer_id: str,
-        decision_id: str,
-        seed: int,
+        who: _Customer,
         *,
         mode: Mode | None = None,
         reason_codes: tuple[str, ...] = (),
@@ -62,21 +104,24 @@ class _Context:
         recommended: tuple[Recommendation, ...] = (),
     ) -> Decision:
         return Decision(
-            decision_id=decision_id,
-            customer_id=customer_id,
+            decision_id=who.decision_id,
+            customer_id=who.customer_id,
             as_of=self.as_of,
             placement=self.placement,
             policy_version=self.policy_version,
             model_versions=self.model_versions,
             catalogue_hash=self.catalogue.hash,
             currency=self.currency,
-            seed=seed,
+            seed=who.seed,
             mode=mode,
             reason_codes=reason_codes,
             candidates=candidates,
             chosen=chosen.action_id if chosen else None,
             propensity=chosen.probability if chosen else None,
             recommended=recommended,
+            channel=chosen.channel if chosen else None,
+            holdout=who.holdout,
+            feature_snapshot=self.snapshot,
         )
 
 
@@ -92,8 +137,13 @@ def decide(
     placement: str = "card",
     language: str = "en",
     beliefs: Mapping[str, Belief] | None = None,
+    state: DecisionState | None = None,
+    feature_snapshot: str | None = None,
 ) -> list[Decision]:
     """One decision per row of ``frame``, in its order. A customer gets the same decision alone and in any batch.
+
+    Messages that are owed come first; then contact policy and rules filter, the policy draws among what is left, and
+    customers of the global holdout get nothing.
 
     Args:
         catalogue: from ``load_catalogue``.
@@ -108,13 +158,16 @@ def decide(
         language: of the labels.
         beliefs: action id -> what is known about its effect on all customers or on each; where absent, the catalogue's
             prior. Their version belongs in ``model_versions``, since other beliefs make another decision.
+        state: what was decided before and what came of it; None for customers of whom nothing was.
+        feature_snapshot: the stored features that ``frame`` is of, for the record.
 
     Returns:
-        Decisions of the same length; a customer with ``status`` ``no_consent`` has no candidates.
+        Decisions of the same length; a customer with ``status`` ``no_consent`` has no candidates, but for messages that
+        are owed and choose by nobody's behaviour.
 
     Raises:
         DataError: a column is missing or of the wrong type, or a customer appears twice.
-        UsageError: ``top_k`` is below 1, or a column's type does not fit a rule.
+        UsageError: ``top_k`` is below 1, a column's type does not fit a rule, or the floors leave nothing to choose by.
     """
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}.", where="decide", fix="Ask for at least one recommendation.")
@@ -127,37 +180,129 @@ def decide(
         currency,
         placement,
         settings.version(catalogue.hash),
+        language,
+        feature_snapshot,
+        state,
     )
-    customer_ids = [str(customer) for customer in frame["customer_id"].tolist()]
-    decision_ids = [context.decision_id(customer) for customer in customer_ids]
-    seeds = [seed_of(decision, settings) for decision in decision_ids]
     consented = np.asarray(frame["status"].astype(object) != Status.NO_CONSENT.value, dtype=np.bool_)
+    explainers = Explainers(catalogue, currency)
+    if consented.all():
+        return _weighed(context, frame, beliefs or {}, explainers, top_k)
     rows = np.flatnonzero(consented)
-    decisions = [
-        context.decision(*identity, reason_codes=(NO_CONSENT,))
-        for identity in zip(customer_ids, decision_ids, seeds, strict=True)
-    ]
-    columns = Columns(frame if len(rows) == len(frame) else frame.iloc[rows])
     known = {action: belief.take(rows) for action, belief in (beliefs or {}).items()}
-    offers = make_offers(catalogue, known, context.as_of.date(), columns)
+    decisions = dict(zip(rows.tolist(), _weighed(context, frame.iloc[rows], known, explainers, top_k), strict=True))
+    others = np.flatnonzero(~consented)
+    decisions |= dict(zip(others.tolist(), _unprofiled(context, frame.iloc[others], explainers), strict=True))
+    return [decisions[row] for row in range(len(frame))]
+
+
+def _customers(context: _Context, frame: pd.DataFrame) -> tuple[list[_Customer], Rulings]:
+    """Whom the rows are of, and what contact policy rules about them."""
+    names = [str(customer) for customer in frame["customer_id"].tolist()]
+    ruled = NO_RULINGS if context.state is None else rulings(context.catalogue, context.state, names)
+    return [context.customer(name, ruled.of(row)) for row, name in enumerate(names)], ruled
+
+
+def _weighed(
+    context: _Context,
+    frame: pd.DataFrame,
+    beliefs: Mapping[str, Belief],
+    explainers: Explainers,
+    top_k: int,
+) -> list[Decision]:
+    """Of customers who may be profiled."""
+    catalogue, settings = context.catalogue, context.settings
+    customers, ruled = _customers(context, frame)
+    columns = Columns(frame)
+    offers = make_offers(catalogue, beliefs, context.day, columns, ruled, context.prices)
+    owed = _owed(context, columns, ruled)
     greedy, probabilities = _policy(offers, settings)
-    chosen = draw(probabilities, [seeds[row] for row in rows])
-    candidates = [nothing_candidates(catalogue.do_nothing, probabilities[:, 0], language)]
-    candidates += [offer.candidates(probabilities[:, number], language) for number, offer in enumerate(offers, start=1)]
-    explainers = [ActionExplainer(action, catalogue.rules[action.id], currency) for action in catalogue.actions]
-    for position, row in enumerate(rows.tolist()):
-        own = tuple(of[position] for of in candidates)
-        drawn, best = int(chosen[position]), int(greedy[position])
-        decisions[row] = context.decision(
-            customer_ids[row],
-            decision_ids[row],
-            seeds[row],
-            mode="greedy" if drawn == best else "explore",
-            candidates=own,
-            chosen=own[drawn],
-            recommended=_recommended(top_k, explainers, own, drawn, explored=drawn != best),
+    first = _first(owed, len(frame))
+    for row, customer in enumerate(customers):
+        if customer.holdout or first[row] >= 0:
+            probabilities[row] = 0.0
+            probabilities[row, 0] = float(first[row] < 0)
+    chosen = draw(probabilities, [customer.seed for customer in customers])
+    candidates = [nothing_candidates(catalogue.do_nothing, probabilities[:, 0], context.language)]
+    candidates += [
+        offer.candidates(probabilities[:, number], context.language, explainers[offer.action.id])
+        for number, offer in enumerate(offers, start=1)
+    ]
+    candidates += _owed_candidates(context, owed, first, explainers)
+    decisions: list[Decision] = []
+    for row, customer in enumerate(customers):
+        own = tuple(of[row] for of in candidates)
+        drawn = int(chosen[row]) if first[row] < 0 else 1 + len(offers) + int(first[row])
+        mode = _mode(customer, drawn, int(greedy[row]), len(offers))
+        decisions.append(
+            context.decision(
+                customer,
+                mode=mode,
+                candidates=own,
+                chosen=own[drawn],
+                recommended=_recommended(context, top_k, explainers, own, drawn, mode),
+            )
         )
     return decisions
+
+
+def _unprofiled(context: _Context, frame: pd.DataFrame, explainers: Explainers) -> list[Decision]:
+    """Of customers who may not be profiled: messages that are owed and choose by nobody's behaviour, or nothing."""
+    open_to_all = tuple(action for action in context.catalogue.mandatory if action.needs_no_consent)
+    customers, ruled = _customers(context, frame)
+    if not open_to_all:
+        return [context.decision(customer, reason_codes=(NO_CONSENT,)) for customer in customers]
+    # A channel with a permission is asked of the profile: it stays closed.
+    closed = {name: dict.fromkeys(range(len(frame)), NO_CONSENT) for name in context.catalogue.permissions}
+    ruled = replace(ruled.without_limits(), channels=closed)
+    filters = Filters(context.day, Columns(frame), {}, ruled)
+    owed = [(action, filters.apply(action, {})) for action in open_to_all]
+    first = _first(owed, len(frame))
+    candidates = [nothing_candidates(context.catalogue.do_nothing, (first < 0).astype(np.float64), context.language)]
+    candidates += _owed_candidates(context, owed, first, explainers)
+    decisions: list[Decision] = []
+    for row, customer in enumerate(customers):
+        if first[row] < 0:
+            decisions.append(context.decision(customer, reason_codes=(NO_CONSENT,)))
+            continue
+        own = tuple(of[row] for of in candidates)
+        drawn = 1 + int(first[row])
+        shown = _recommended(context, 1, explainers, own, drawn, "mandatory")
+        decisions.append(
+            context.decision(customer, mode="mandatory", candidates=own, chosen=own[drawn], recommended=shown)
+        )
+    return decisions
+
+
+def _owed(context: _Context, columns: Columns, ruled: Rulings) -> list[tuple[MandatoryAction, Filtered]]:
+    catalogue = context.catalogue
+    filters = Filters(context.day, columns, catalogue.permissions, ruled.without_limits())
+    return [(action, filters.apply(action, catalogue.rules[action.id])) for action in catalogue.mandatory]
+
+
+def _first(owed: Sequence[tuple[MandatoryAction, Filtered]], rows: int) -> Ints:
+    """The first message that is owed to each customer; -1 for none; shape (rows,)."""
+    first = np.full(rows, -1, dtype=np.int64)
+    for number, (_, filtered) in enumerate(owed):
+        first[(first < 0) & filtered.eligible] = number
+    return first
+
+
+def _owed_candidates(
+    context: _Context, owed: Sequence[tuple[MandatoryAction, Filtered]], first: Ints, explainers: Explainers
+) -> list[list[Candidate]]:
+    return [
+        mandatory_candidates(action, filtered, first == number, context.language, explainers[action.id])
+        for number, (action, filtered) in enumerate(owed)
+    ]
+
+
+def _mode(customer: _Customer, drawn: int, greedy: int, weighed: int) -> Mode:
+    if drawn > weighed:
+        return "mandatory"
+    if customer.holdout:
+        return "holdout"
+    return "greedy" if drawn == greedy else "explore"
 
 
 def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Floats]:
@@ -166,7 +311,15 @@ def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Fl
     greedy = greedy_choice(np.stack([offer.total for offer in offers], axis=1), eligible)
     draws = [offer.belief.draws(offer.action.id, settings.draws, settings.salt) for offer in offers]
     share = thompson_share([offer.terms for offer in offers], draws, eligible)
-    return greedy, choice_probabilities(greedy, share, eligible, settings)
+    floors = [np.nan if offer.action.floor is None else offer.action.floor for offer in offers]
+    if settings.thompson + settings.uniform + np.nansum(floors) > 1:
+        raise UsageError(
+            "The floors of all actions and the policy's exploration are together more than 1.",
+            where="exploration.floor",
+            fix="Lower some floor of the catalogue.",
+        )
+    chance = Chance(np.stack([offer.explores for offer in offers], axis=1), np.array(floors))
+    return greedy, choice_probabilities(greedy, share, eligible, settings, chance)
 
 
 def _check_frame(frame: pd.DataFrame) -> None:
@@ -183,24 +336,45 @@ def _check_frame(frame: pd.DataFrame) -> None:
 
 
 def _recommended(
-    top_k: int, explainers: Sequence[ActionExplainer], candidates: Sequence[Candidate], drawn: int, *, explored: bool
+    context: _Context,
+    top_k: int,
+    explainers: Explainers,
+    candidates: Sequence[Candidate],
+    drawn: int,
+    mode: Mode,
 ) -> tuple[Recommendation, ...]:
-    """The drawn candidate, then the other actions worth more than doing nothing, by value (ties: the file's order)."""
-    worth = [
-        (-(candidate.expected_incremental_value or 0.0), index)
-        for index, candidate in enumerate(candidates)
-        if index not in (0, drawn) and candidate.eligible and (candidate.expected_incremental_value or 0.0) > 0
-    ]
-    order = [drawn, *(index for _, index in sorted(worth))][:top_k]
+    """The drawn candidate, then the other actions worth more than doing nothing, by value (ties: the file's order); for
+    the holdout nothing else."""
+    value = [candidate.expected_incremental_value or 0.0 for candidate in candidates]
+    worth = sorted((-value[n], n) for n, one in enumerate(candidates) if n and one.eligible and value[n] > 0)
+    ranked = [number for _, number in worth]
+    order = [drawn, *(number for number in ranked if number != drawn and mode != "holdout")][:top_k]
     shown: list[Recommendation] = []
-    for position, index in enumerate(order, start=1):
-        candidate = candidates[index]
-        exploring = explored and index == drawn
-        if index == 0:
-            open_actions = any(other.eligible for other in candidates[1:])
-            text = explain_nothing(candidate, explored=exploring, alternatives=open_actions)
+    for position, number in enumerate(order, start=1):
+        candidate = candidates[number]
+        exploring = mode == "explore" and number == drawn
+        if number == 0:
+            text = _nothing_explained(context, candidates, mode)
         else:
-            text = explainers[index - 1].explain(candidate, explored=exploring)
-        value = candidate.expected_incremental_value or 0.0
-        shown.append(Recommendation(position, candidate.action_id, candidate.label, value, text))
+            text = explainers[candidate.action_id].explain(candidate, explored=exploring)
+        rival = None if mode in ("holdout", "mandatory") else _rival(candidates, value, ranked, number)
+        change = "" if rival is None else explainers.would_change(candidates, candidate, candidates[rival])
+        shown.append(Recommendation(position, candidate.action_id, candidate.label, value[number], text, change))
     return tuple(shown)
+
+
+def _nothing_explained(context: _Context, candidates: Sequence[Candidate], mode: Mode) -> str:
+    if mode == "holdout":
+        return explain_holdout(context.day.year, (context.day.month + 2) // 3)
+    open_actions = any(other.eligible for other in candidates[1:])
+    return explain_nothing(candidates[0], explored=mode == "explore", alternatives=open_actions)
+
+
+def _rival(candidates: Sequence[Candidate], value: Sequence[float], ranked: Sequence[int], number: int) -> int | None:
+    """The candidate that would change places first: of the best the second, of any other the best; doing nothing where
+    there is none."""
+    if number == 0:
+        open_actions = [n for n, one in enumerate(candidates) if n and one.eligible]
+        return max(open_actions, key=lambda n: (value[n], -n), default=None)
+    rivals = [n for n in ranked if n != number]
+    return rivals[0] if rivals else 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from kernel.clock import iso
 from kernel.uplift_predictor import EffectStatus
 
-Mode = Literal["greedy", "explore"]
+Mode = Literal["greedy", "explore", "holdout", "mandatory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,21 @@ class Candidate:
         action_id: in the catalogue.
         label: for people.
         eligible: it survived every filter.
-        reason_codes: why it did not: ``<stage>: <clause>``, ``missing:<field>``, ``not_started``, ``ended``.
+        reason_codes: why it did not: ``<stage>: <clause>``, ``missing:<field>``, ``not_started``, ``ended``,
+            ``channel:<name>: <clause>``, ``cooldown: until <day>``, ``suppressed: until <day>``,
+            ``contact_limit: ...``, ``capacity: ...``, ``budget: ...``.
         uplift: additional probability of the outcome; ``uplift_low`` and ``uplift_high`` enclose 90 % of the belief.
         value: of one additional conversion.
         cost: contact and expected incentive.
         lever: weight on the value on that day.
-        expected_margin, contact_cost, incentive_cost, lever_effect: the parts;
-            ``expected_margin - contact_cost - incentive_cost + lever_effect`` is exactly the next.
+        expected_margin, contact_cost, incentive_cost, lever_effect, fatigue_cost, price: the parts;
+            ``expected_margin - contact_cost - incentive_cost + lever_effect - fatigue_cost - price`` is exactly the
+            next. ``price``: what a running campaign's limits make of it.
         expected_incremental_value: against doing nothing; ``eiv_low`` and ``eiv_high`` belong to the uplift's interval.
         probability: with which the policy chooses it; 0 when not eligible.
         status: where the uplift comes from; ``prior`` is a business assumption.
+        channel: by which it would reach the customer; None for doing nothing, and where every channel is closed.
+        why_not: the reason codes in plain words; "" when eligible.
     """
 
     action_id: str
@@ -51,6 +56,10 @@ class Candidate:
     eiv_high: float | None
     probability: float
     status: EffectStatus
+    channel: str | None = None
+    fatigue_cost: float = 0.0
+    price: float = 0.0
+    why_not: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only."""
@@ -68,6 +77,8 @@ class Recommendation:
         label: for people, in the language that was asked for.
         expected_incremental_value: against doing nothing, in the project's currency.
         explanation: why, in plain words with unit and currency.
+        what_would_change: from which effect or amount on the order would be another, in plain words; "" where nothing
+            would.
     """
 
     position: int
@@ -75,6 +86,7 @@ class Recommendation:
     label: str
     expected_incremental_value: float
     explanation: str
+    what_would_change: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only."""
@@ -86,7 +98,8 @@ class Decision:
     """What was decided for one customer, complete enough to be replayed and to be judged later.
 
     Attributes:
-        decision_id: the same for the same customer, moment, placement, policy and models.
+        decision_id: the same for the same customer, moment, placement, policy, models and rulings of contact policy, so
+            that the same question asked twice is one decision.
         customer_id: whose.
         as_of: moment of knowledge, UTC.
         placement: where it is shown.
@@ -95,12 +108,19 @@ class Decision:
         catalogue_hash: SHA-256 of the catalogue's content.
         currency: of every amount.
         seed: of the draw.
-        mode: ``greedy`` when the drawn action is the one of the highest expected value, else ``explore``.
+        mode: ``greedy`` when the drawn action is the one of the highest expected value, else ``explore``; ``holdout``
+            for a customer of the global holdout, ``mandatory`` when a message that is owed came first.
         reason_codes: why nothing was decided at all (``no_consent``); else empty.
-        candidates: doing nothing, then the actions in the catalogue's order; their probabilities sum to 1.
+        candidates: doing nothing, the actions that are weighed, and those that are owed, each in the catalogue's order;
+            their probabilities sum to 1.
         chosen: the drawn action; None when nothing was decided.
         propensity: the probability with which it was drawn.
         recommended: the drawn action, then others worth more than doing nothing, by expected value.
+        channel: by which the drawn action reaches the customer.
+        holdout: whether the customer is in the global holdout of the quarter.
+        feature_snapshot: the stored features behind it; None for features that were computed on the spot.
+        latency_ms: from the question to the decision, milliseconds; None where nobody measured it. No part of what was
+            decided: decisions are equal whatever they took.
     """
 
     decision_id: str
@@ -118,6 +138,10 @@ class Decision:
     chosen: str | None
     propensity: float | None
     recommended: tuple[Recommendation, ...]
+    channel: str | None = None
+    holdout: bool = False
+    feature_snapshot: str | None = None
+    latency_ms: float | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only (texts, numbers, booleans, None, lists, dictionaries): any JSON writer takes it."""

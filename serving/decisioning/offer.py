@@ -1,22 +1,26 @@
-"""One action against all customers: which may have it, what it is worth to each, and why not."""
+"""Actions against all customers: which may have one, what it is worth to each, and why not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from kernel.errors import DataError
 from kernel.uplift_predictor import EffectStatus
-from serving.decisioning.action import DO_NOTHING, Action, DoNothing
+from serving.decisioning.action import DO_NOTHING, Action, DoNothing, MandatoryAction
 from serving.decisioning.belief import Belief, assumed
-from serving.decisioning.catalogue import STAGES, Catalogue
-from serving.decisioning.columns import Bools, Columns, Floats, Ints, Kind, spread
+from serving.decisioning.catalogue import Catalogue
+from serving.decisioning.columns import Bools, Columns, Floats, Kind, spread
+from serving.decisioning.contact_policy import NO_RULINGS, Rulings
 from serving.decisioning.decision import Candidate
+from serving.decisioning.explain import ActionExplainer
+from serving.decisioning.filters import Filtered, Filters
 from serving.decisioning.rules import Rule
+from serving.decisioning.state import CampaignPrices
 from serving.decisioning.value import ActionTerms, ValueParts, incremental_value
 
 INTERVAL = (0.05, 0.95)  # quantiles of the belief: 90 % lies between
@@ -30,8 +34,8 @@ class Offer:
         action: of the catalogue.
         belief: about its uplift.
         terms: with ``value`` of shape (customers,), or (1,) when it is the same for all.
-        reasons: per customer, every reason why the action is out; empty when it is in.
-        eligible: shape (customers,).
+        filtered: who may have it, by which channel, and why not.
+        explores: where chance may play a part, shape (customers,).
         parts: of the expected incremental value; each broadcasts to (customers,).
         total: expected incremental value, shape (customers,); NaN where the customer's value is unknown.
     """
@@ -39,26 +43,33 @@ class Offer:
     action: Action
     belief: Belief
     terms: ActionTerms
-    reasons: list[tuple[str, ...]]
-    eligible: Bools
+    filtered: Filtered
+    explores: Bools
     parts: ValueParts
     total: Floats
 
-    def candidates(self, probability: Floats, language: str) -> list[Candidate]:
+    @property
+    def eligible(self) -> Bools:
+        """Who may have it, shape (customers,)."""
+        return self.filtered.eligible
+
+    def candidates(self, probability: Floats, language: str, explainer: ActionExplainer) -> list[Candidate]:
         """What is recorded for each customer; ``probability``: of being chosen, shape (customers,)."""
         unknown, known = np.isnan(self.total), np.zeros(len(self.total), dtype=np.bool_)
         bounds = [self.belief.quantile(end) for end in INTERVAL]
         ends = [incremental_value(bound, self.terms).total for bound in bounds]
-        candidate = _builder(self, language)
+        candidate = _builder(self, language, explainer)
         return [
             candidate(*row)
             for row in zip(
-                self.reasons,
+                self.filtered.reasons,
+                self.filtered.channel,
                 *(_listed(uplift, known) for uplift in (self.belief.mean, *bounds)),
                 _listed(self.terms.value, unknown),
                 _listed(self.parts.incentive_cost, known),
                 _listed(self.parts.expected_margin, unknown),
                 _listed(self.parts.lever_effect, unknown),
+                *(_amounts(part, known) for part in (self.parts.fatigue_cost, self.parts.price)),
                 _listed(self.total, unknown),
                 _listed(np.minimum(*ends), unknown),
                 _listed(np.maximum(*ends), unknown),
@@ -68,12 +79,13 @@ class Offer:
         ]
 
 
-def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
+def _builder(offer: Offer, language: str, explainer: ActionExplainer) -> Callable[..., Candidate]:
     terms, status = offer.terms, offer.belief.status
     action_id, label = offer.action.id, offer.action.label_in(language)
 
     def candidate(
         reasons: tuple[str, ...],
+        channel: str | None,
         uplift: float,
         low: float,
         high: float,
@@ -81,6 +93,8 @@ def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
         incentive: float,
         margin: float | None,
         lever_effect: float | None,
+        fatigue: float,
+        price: float,
         total: float | None,
         total_low: float | None,
         total_high: float | None,
@@ -106,9 +120,17 @@ def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
             eiv_high=total_high,
             probability=probability,
             status=status,
+            channel=channel,
+            fatigue_cost=fatigue,
+            price=price,
+            why_not=explainer.why_not(reasons),
         )
 
     return candidate
+
+
+def _amounts(values: Floats | None, known: Bools) -> list[Any]:
+    return [0.0] * len(known) if values is None else _listed(values, known)
 
 
 def _listed(values: Floats, unknown: Bools) -> list[float | None]:
@@ -121,66 +143,107 @@ def _listed(values: Floats, unknown: Bools) -> list[float | None]:
 def nothing_candidates(nothing: DoNothing, probability: Floats, language: str) -> list[Candidate]:
     """Doing nothing for each customer: all amounts are 0 by definition."""
     label = nothing.label_in(language)
+    return [_without_effect(DO_NOTHING, label, (), chance, 0.0, None) for chance in probability.tolist()]
+
+
+def mandatory_candidates(
+    action: MandatoryAction, filtered: Filtered, given: Bools, language: str, explainer: ActionExplainer
+) -> list[Candidate]:
+    """A message that is owed, for each customer; ``given``: who gets it, shape (customers,)."""
+    label = action.label_in(language)
+    rows = zip(filtered.reasons, given.tolist(), filtered.channel, strict=True)
     return [
-        Candidate(
-            action_id=DO_NOTHING,
-            label=label,
-            eligible=True,
-            reason_codes=(),
-            uplift=0.0,
-            uplift_low=0.0,
-            uplift_high=0.0,
-            value=0.0,
-            cost=0.0,
-            lever=1.0,
-            expected_margin=0.0,
-            contact_cost=0.0,
-            incentive_cost=0.0,
-            lever_effect=0.0,
-            expected_incremental_value=0.0,
-            eiv_low=0.0,
-            eiv_high=0.0,
-            probability=chance,
-            status=EffectStatus.EXACT,
+        replace(
+            _without_effect(action.id, label, reasons, float(is_given), action.contact_cost, channel),
+            why_not=explainer.why_not(reasons),
         )
-        for chance in probability.tolist()
+        for reasons, is_given, channel in rows
     ]
 
 
-def make_offers(catalogue: Catalogue, beliefs: Mapping[str, Belief], day: date, columns: Columns) -> list[Offer]:
-    """Every action of the catalogue, by what is believed of its effect; where nothing is, by its prior."""
-    return [
-        make_offer(action, catalogue.rules[action.id], beliefs.get(action.id) or assumed(action.prior), day, columns)
-        for action in catalogue.actions
-    ]
+def _without_effect(
+    action_id: str, label: str, reasons: tuple[str, ...], probability: float, contact: float, channel: str | None
+) -> Candidate:
+    """What is not weighed by an effect: by definition it has none."""
+    return Candidate(
+        action_id=action_id,
+        label=label,
+        eligible=not reasons,
+        reason_codes=reasons,
+        uplift=0.0,
+        uplift_low=0.0,
+        uplift_high=0.0,
+        value=0.0,
+        cost=contact,
+        lever=1.0,
+        expected_margin=0.0,
+        contact_cost=contact,
+        incentive_cost=0.0,
+        lever_effect=0.0,
+        expected_incremental_value=0.0 - contact,
+        eiv_low=0.0 - contact,
+        eiv_high=0.0 - contact,
+        probability=probability,
+        status=EffectStatus.EXACT,
+        channel=channel,
+    )
 
 
-def make_offer(action: Action, rules: Mapping[str, Rule], belief: Belief, day: date, columns: Columns) -> Offer:
-    """The action on ``day`` (UTC) against the customers in ``columns``.
+def make_offers(
+    catalogue: Catalogue,
+    beliefs: Mapping[str, Belief],
+    day: date,
+    columns: Columns,
+    ruled: Rulings = NO_RULINGS,
+    prices: CampaignPrices | None = None,
+) -> list[Offer]:
+    """Every action that is weighed, by what is believed of its effect; where nothing is, by its prior.
+
+    Args:
+        day: of the decision, UTC.
+        ruled: by contact policy, of the rows of ``columns``.
+        prices: of a campaign that runs.
 
     Raises:
         DataError: a column is missing or of the wrong type.
         UsageError: a column's type does not fit a rule.
     """
-    value, unknown = _value(action, columns)
-    terms = ActionTerms(
-        value=value,
-        lever=action.lever_weight(day),
-        contact=action.cost.contact,
-        incentive=action.cost.incentive_if_converted,
-        taken_anyway=action.cost.incentive_taken_anyway,
-    )
-    reasons = _reasons(rules, day, action, columns, unknown)
-    parts = incremental_value(belief.mean, terms)
-    return Offer(
-        action=action,
-        belief=belief,
-        terms=terms,
-        eligible=np.fromiter((not codes for codes in reasons), dtype=np.bool_, count=len(reasons)),
-        reasons=reasons,
-        parts=parts,
-        total=np.where(unknown, np.nan, spread(parts.total, (columns.rows,))),
-    )
+    filters = Filters(day, columns, catalogue.permissions, ruled)
+    offers: list[Offer] = []
+    for action in catalogue.actions:
+        belief = beliefs.get(action.id) or assumed(action.prior)
+        value, unknown = _value(action, columns)
+        terms = ActionTerms(
+            value=value,
+            lever=action.lever_weight(day),
+            contact=action.cost.contact,
+            incentive=action.cost.incentive_if_converted,
+            taken_anyway=action.cost.incentive_taken_anyway,
+            fatigue=ruled.fatigue,
+            budget_price=0.0 if prices is None else prices.budget,
+            capacity_price=0.0 if prices is None else prices.capacity.get(action.id, 0.0),
+        )
+        rules = catalogue.rules[action.id]
+        parts = incremental_value(belief.mean, terms)
+        offers.append(
+            Offer(
+                action=action,
+                belief=belief,
+                terms=terms,
+                filtered=filters.apply(action, rules, unknown),
+                explores=_explores(action, rules, columns),
+                parts=parts,
+                total=np.where(unknown, np.nan, spread(parts.total, (columns.rows,))),
+            )
+        )
+    return offers
+
+
+def _explores(action: Action, rules: Mapping[str, Rule], columns: Columns) -> Bools:
+    where = rules.get("exploration")
+    if action.explores and where is not None:
+        return where.evaluate(columns).passed
+    return np.full(columns.rows, action.explores)
 
 
 def _value(action: Action, columns: Columns) -> tuple[Floats, Bools]:
@@ -195,34 +258,3 @@ def _value(action: Action, columns: Columns) -> tuple[Floats, Bools]:
             fix="Give the expected spend over the horizon.",
         )
     return lifetime.values.astype(np.float64) * cast("float", action.value.lifetime_value_share), lifetime.null
-
-
-def _reasons(
-    rules: Mapping[str, Rule], day: date, action: Action, columns: Columns, value_unknown: Bools
-) -> list[tuple[str, ...]]:
-    """Per customer, every reason why the action is out; empty when it is in."""
-    tables: list[tuple[str, ...]] = []
-    codes: list[Ints] = []
-    calendar = (
-        "not_started" if action.start and day < action.start else "ended" if action.end and day > action.end else ""
-    )
-    tables.append(("", calendar))
-    codes.append(np.full(columns.rows, 1 if calendar else 0, dtype=np.int64))
-    for stage in STAGES:
-        if rule := rules.get(stage):
-            tables.append(tuple(_reason_code(stage, reason) for reason in rule.reasons))
-            codes.append(rule.evaluate(columns).reason)
-    tables.append(("", "missing:lifetime_value"))
-    codes.append(value_unknown.astype(np.int64))
-    combined = np.ravel_multi_index(tuple(codes), tuple(len(table) for table in tables))
-    distinct, positions = np.unique(combined, return_inverse=True)
-    parts = np.unravel_index(distinct, tuple(len(table) for table in tables))
-    lists = [
-        tuple(dict.fromkeys(filter(None, (table[part[row]] for table, part in zip(tables, parts, strict=True)))))
-        for row in range(len(distinct))
-    ]
-    return [lists[position] for position in positions.tolist()]
-
-
-def _reason_code(stage: str, reason: str) -> str:
-    return reason if not reason or reason.startswith("missing:") else f"{stage}: {reason}"

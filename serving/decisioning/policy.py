@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, cast
 
 import numpy as np
@@ -27,6 +29,7 @@ class PolicySettings(BaseModel):
         uniform: share that is spread evenly, so that every surviving action keeps some probability.
         draws: posterior draws behind the probability of being best; a power of two keeps the shares exact.
         salt: changes every draw; part of the policy version.
+        holdout: share of customers who get no action in a quarter, so that what all actions bring can be measured.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
@@ -35,6 +38,7 @@ class PolicySettings(BaseModel):
     uniform: Annotated[float, Field(ge=0, le=1)] = 0.02
     draws: Annotated[int, Field(ge=64, le=65536)] = 512
     salt: Annotated[str, Field(min_length=1)] = "foresight"
+    holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
     @model_validator(mode="after")
     def _sound(self) -> PolicySettings:
@@ -47,8 +51,9 @@ class PolicySettings(BaseModel):
     def version(self, catalogue_hash: str) -> str:
         """The policy version: algorithm, settings and catalogue; equal versions give equal decisions."""
         salt = hashlib.sha256(self.salt.encode()).hexdigest()[:8]
+        holdout = f",h={self.holdout:g}" if self.holdout else ""
         return (
-            f"greedy-thompson-uniform/{ALGORITHM}/t={self.thompson:g},f={self.uniform:g},n={self.draws},s={salt}"
+            f"greedy-thompson-uniform/{ALGORITHM}/t={self.thompson:g},f={self.uniform:g},n={self.draws},s={salt}{holdout}"
             f"/{catalogue_hash[:12]}"
         )
 
@@ -83,9 +88,8 @@ def _wins(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools,
             continue
         of = terms[index]
         value = of.value if of.value.shape == (1,) else of.value[rows]
-        drawn = incremental_value(
-            draws[index].at(rows), ActionTerms(value[:, None], of.lever, of.contact, of.incentive, of.taken_anyway)
-        ).total
+        fatigue = None if of.fatigue is None else of.fatigue[rows][:, None]
+        drawn = incremental_value(draws[index].at(rows), replace(of, value=value[:, None], fatigue=fatigue)).total
         better = (drawn > best) & eligible[:, index, None]
         np.copyto(best, drawn, where=better)
         winner[better] = index + 1
@@ -108,29 +112,80 @@ def greedy_choice(value: Floats, eligible: Bools) -> Ints:
     return choice
 
 
-def choice_probabilities(greedy: Ints, share: Floats, eligible: Bools, settings: PolicySettings) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Where chance plays a part, and how large it is at least.
+
+    Attributes:
+        explores: whether it may give the action or withhold it, shape (customers, actions).
+        floor: the action's least probability where it may be given, NaN for an equal part of the uniform share; shape
+            (actions,).
+    """
+
+    explores: Bools
+    floor: Floats
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether every action explores for everybody, each with an equal part."""
+        return bool(self.explores.all() and np.isnan(self.floor).all())
+
+
+def choice_probabilities(
+    greedy: Ints, share: Floats, eligible: Bools, settings: PolicySettings, chance: Chance | None = None
+) -> Floats:
     """``(1 - t - f) * greedy + t * Thompson share + f * uniform`` over doing nothing and the eligible actions.
+
+    An action without chance is given for certain where it is the greedy one, and never elsewhere; its Thompson share
+    goes to the greedy one. Doing nothing explores where some action does.
 
     Args:
         greedy: shape (customers,), from ``greedy_choice``.
         share: shape (customers, 1 + actions), from ``thompson_share``.
         eligible: shape (customers, actions).
+        chance: where it plays a part; None for everywhere.
 
     Returns:
         Shape (customers, 1 + actions); each row sums to 1 within 1e-12 and is 0 where not eligible.
     """
     customers, actions = eligible.shape
-    survivors = np.concatenate([np.ones((customers, 1), dtype=np.bool_), eligible], axis=1)
-    spread = settings.uniform / np.count_nonzero(survivors, axis=1)
     chosen = greedy[:, None] == np.arange(actions + 1)
-    rest = 1.0 - settings.thompson - settings.uniform
-    return rest * chosen + settings.thompson * share + np.where(survivors, spread[:, None], 0.0)
+    if chance is None or chance.is_everywhere:
+        survivors = np.concatenate([np.ones((customers, 1), dtype=np.bool_), eligible], axis=1)
+        spread = settings.uniform / np.count_nonzero(survivors, axis=1)
+        rest = 1.0 - settings.thompson - settings.uniform
+        return rest * chosen + settings.thompson * share + np.where(survivors, spread[:, None], 0.0)
+    explores = eligible & chance.explores
+    survivors = np.concatenate([explores.any(axis=1, keepdims=True), explores], axis=1)
+    equal = settings.uniform / np.maximum(np.count_nonzero(survivors, axis=1), 1)
+    own = np.concatenate([[np.nan], chance.floor])
+    floor = np.where(survivors, np.where(np.isnan(own), equal[:, None], own), 0.0)
+    kept = np.where(survivors, share, 0.0)
+    kept = kept + (1.0 - kept.sum(axis=1, keepdims=True)) * chosen
+    rest = 1.0 - settings.thompson - floor.sum(axis=1, keepdims=True)
+    mixed = rest * chosen + settings.thompson * kept + floor
+    certain = ~np.take_along_axis(survivors, greedy[:, None], axis=1)
+    return cast("Floats", np.where(certain, chosen.astype(np.float64), mixed))
+
+
+def in_holdout(customer_id: str, day: date, settings: PolicySettings) -> bool:
+    """Whether the customer is in the global holdout of the day's quarter: for all of it, whatever is asked."""
+    quarter = f"{day.year}Q{(day.month + 2) // 3}"
+    return settings.holdout > 0 and _point([settings.salt, "holdout", customer_id, quarter]) < settings.holdout
+
+
+def _point(key: Sequence[str]) -> float:
+    """A number in [0, 1) that depends on the key alone."""
+    return _digits(key) / (1 << SEED_BITS)
+
+
+def _digits(key: Sequence[str]) -> int:
+    return int.from_bytes(hashlib.sha256(orjson.dumps(key)).digest()[:8], "big") >> (64 - SEED_BITS)
 
 
 def seed_of(decision_id: str, settings: PolicySettings) -> int:
     """The draw's seed: a whole number below 2**53, from the decision's id and the salt."""
-    digest = hashlib.sha256(orjson.dumps([settings.salt, decision_id])).digest()
-    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
+    return _digits([settings.salt, decision_id])
 
 
 def draw(probabilities: Floats, seeds: Sequence[int]) -> Ints:

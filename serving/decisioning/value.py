@@ -19,6 +19,9 @@ class ActionTerms:
         contact: cost of one contact.
         incentive: cost of the incentive for each customer who takes it.
         taken_anyway: probability that the incentive is taken without changing anything.
+        fatigue: what one more contact costs because of those before, of the shape of ``value``; None for nothing.
+        budget_price: what one more unit of money would bring elsewhere in the campaign, beyond itself.
+        capacity_price: what one more place would bring elsewhere in the campaign, money.
     """
 
     value: Floats
@@ -26,26 +29,36 @@ class ActionTerms:
     contact: float
     incentive: float
     taken_anyway: float
+    fatigue: Floats | None = None
+    budget_price: float = 0.0
+    capacity_price: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ValueParts:
     """The parts of the expected incremental value (EIV), money per customer. Computed in this order, exactly:
-    ``EIV = expected_margin - contact_cost - incentive_cost + lever_effect``."""
+    ``EIV = expected_margin - contact_cost - incentive_cost + lever_effect - fatigue_cost - price``; the last two are
+    None where there are none."""
 
     expected_margin: Floats
     contact_cost: Floats
     incentive_cost: Floats
     lever_effect: Floats
+    fatigue_cost: Floats | None = None
+    price: Floats | None = None
 
     @property
     def total(self) -> Floats:
         """The expected incremental value."""
-        return self.expected_margin - self.contact_cost - self.incentive_cost + self.lever_effect
+        total = self.expected_margin - self.contact_cost - self.incentive_cost + self.lever_effect
+        for further in (self.fatigue_cost, self.price):
+            total = total if further is None else total - further
+        return total
 
 
 def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
-    """``uplift * value * lever - contact - (uplift + taken_anyway) * incentive``, in parts.
+    """``uplift * value * lever - contact - (uplift + taken_anyway) * incentive``, less fatigue and the prices of a
+    campaign's limits, in parts.
 
     A lever reranks actions but never lifts one above doing nothing: where the value without the lever is negative, the
     lever brings it to 0 at most.
@@ -57,8 +70,13 @@ def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
     margin = np.asarray(uplift * terms.value, dtype=np.float64)
     incentive = spread(np.asarray((uplift + terms.taken_anyway) * terms.incentive), margin.shape)
     contact = np.full(margin.shape, terms.contact)
+    fatigue, price = terms.fatigue, None
+    if terms.budget_price or terms.capacity_price:
+        price = np.maximum(terms.budget_price * (contact + incentive), 0.0) + terms.capacity_price
+    none = np.zeros(margin.shape)
     if terms.lever == 1.0:
-        return ValueParts(margin, contact, incentive, np.zeros(margin.shape))
-    without = margin - contact - incentive
+        return ValueParts(margin, contact, incentive, none, fatigue, price)
+    without = ValueParts(margin, contact, incentive, none, fatigue, price).total
     effect = margin * (terms.lever - 1.0)
-    return ValueParts(margin, contact, incentive, np.where(without < 0, np.minimum(effect, -without), effect))
+    effect = np.where(without < 0, np.minimum(effect, -without), effect)
+    return ValueParts(margin, contact, incentive, effect, fatigue, price)

@@ -1,0 +1,131 @@
+"""Who may have an action, by which channel, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from serving.decisioning.action import Offerable
+from serving.decisioning.catalogue import STAGES
+from serving.decisioning.columns import Bools, Columns, Ints
+from serving.decisioning.contact_policy import NO_RULINGS, Rulings
+from serving.decisioning.rules import Rule
+
+_FEW = 16  # rows up to which a loop is quicker than what numpy has for many
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """An action against some customers.
+
+    Attributes:
+        reasons: per customer, every reason why the action is out, in the order of the pipeline; empty when it is in.
+        eligible: shape (customers,).
+        channel: per customer, by which the action would reach them; None where by none.
+    """
+
+    reasons: list[tuple[str, ...]]
+    eligible: Bools
+    channel: Sequence[str | None]
+
+
+class Filters:
+    """The filters of one call: what the day, the customers' columns and contact policy say."""
+
+    def __init__(
+        self, day: date, columns: Columns, permissions: Mapping[str, Rule], ruled: Rulings = NO_RULINGS
+    ) -> None:
+        """``permissions``: channel -> who may be reached by it."""
+        self._day = day
+        self._columns = columns
+        self._permissions = permissions
+        self._ruled = ruled
+        self._closed: dict[str, list[str]] = {}
+
+    def apply(self, action: Offerable, rules: Mapping[str, Rule], unknown: Bools | None = None) -> Filtered:
+        """The action's reasons: calendar, its rules in the order of the stages, channel, contact policy, use, value.
+
+        Args:
+            rules: of the action, by stage.
+            unknown: where the value of a conversion is not known, shape (customers,).
+
+        Raises:
+            DataError: a column is missing or of the wrong type.
+            UsageError: a column's type does not fit a rule.
+        """
+        rows = self._columns.rows
+        tables: list[tuple[str, ...]] = [("", calendar)] if (calendar := action.calendar(self._day)) else []
+        codes: list[Ints] = [np.ones(rows, dtype=np.int64) for _ in tables]
+        for stage in STAGES:
+            if rule := rules.get(stage):
+                tables.append(_reason_codes(stage, rule))
+                codes.append(rule.evaluate(self._columns).reason)
+        channel, closed = self._channels(action)
+        ruled, own = self._ruled, self._ruled.actions.get(action.id, {})
+        reasons = _listed(tables, codes, rows)
+        for row in dict.fromkeys((*closed, *own, *ruled.customers)):
+            stopped = (ruled.customers[row],) if row in ruled.customers else ()
+            reasons[row] = _joined(reasons[row], closed.get(row, ()), own.get(row, ()), stopped)
+        if used_up := ruled.everybody.get(action.id):
+            reasons = [_joined(before, (used_up,)) for before in reasons]
+        if unknown is not None and unknown.any():
+            for row in np.flatnonzero(unknown).tolist():
+                reasons[row] = _joined(reasons[row], ("missing:lifetime_value",))
+        return Filtered(reasons, np.fromiter((not codes for codes in reasons), dtype=np.bool_, count=rows), channel)
+
+    def _channels(self, action: Offerable) -> tuple[Sequence[str | None], dict[int, tuple[str, ...]]]:
+        """The first channel open to each customer; and of those to whom none is, why each is closed."""
+        rows = self._columns.rows
+        if not any(name in self._permissions or name in self._ruled.channels for name in action.channels):
+            return [action.channels[0]] * rows, {}
+        shut = [self._shut(name) for name in action.channels]
+        channel: list[str | None] = []
+        closed: dict[int, tuple[str, ...]] = {}
+        for row in range(rows):
+            name = next((name for name, of in zip(action.channels, shut, strict=True) if not of[row]), None)
+            channel.append(name)
+            if name is None:
+                closed[row] = tuple(of[row] for of in shut)
+        return channel, closed
+
+    def _shut(self, channel: str) -> list[str]:
+        """Why each customer is not reached by the channel, "" where he is."""
+        if channel not in self._closed:
+            found = [""] * self._columns.rows
+            if rule := self._permissions.get(channel):
+                table = _reason_codes(f"channel:{channel}", rule)
+                found = [table[code] for code in rule.evaluate(self._columns).reason.tolist()]
+            for row, code in self._ruled.channels.get(channel, {}).items():
+                found[row] = found[row] or code
+            self._closed[channel] = found
+        return self._closed[channel]
+
+
+def _reason_codes(stage: str, rule: Rule) -> tuple[str, ...]:
+    return tuple(
+        reason if not reason or reason.startswith("missing:") else f"{stage}: {reason}" for reason in rule.reasons
+    )
+
+
+def _joined(*parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code for part in parts for code in part))
+
+
+def _listed(tables: Sequence[tuple[str, ...]], codes: Sequence[Ints], rows: int) -> list[tuple[str, ...]]:
+    """Per customer, the reasons that the codes stand for; customers with the same share one tuple."""
+    if not tables:
+        return [()] * rows
+    if rows <= _FEW:
+        by_row = zip(*(code.tolist() for code in codes), strict=True)
+        return [_joined(tuple(filter(None, map(tuple.__getitem__, tables, own)))) for own in by_row]
+    combined = np.ravel_multi_index(tuple(codes), tuple(len(table) for table in tables))
+    distinct, positions = np.unique(combined, return_inverse=True)
+    parts = np.unravel_index(distinct, tuple(len(table) for table in tables))
+    lists = [
+        _joined(tuple(filter(None, (table[part[row]] for table, part in zip(tables, parts, strict=True)))))
+        for row in range(len(distinct))
+    ]
+    return [lists[position] for position in positions.tolist()]
