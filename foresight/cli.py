@@ -268,22 +268,31 @@ def plan_campaign(
         float | None, typer.Option("--budget", help="Money for contacts and incentives; default: no limit.")
     ] = None,
     to: Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")] = Path("campaign.csv"),
+    prices_until: Annotated[
+        str | None,
+        typer.Option("--prices-until", help="Let the service's decisions go by the limits' prices until this date."),
+    ] = None,
 ) -> None:
     """Plan who gets which action under a budget and the catalogue's capacities, and what the limits are worth."""
     from foresight.console import campaign_lines, campaign_table
     from foresight.flat_files import write_frame
+    from kernel.clock import later_moment
     from serving.batch import writer_of
 
     writer_of(to)
+    expires = None if prices_until is None else later_moment(prices_until, "--prices-until")
     project = _open(config)
     moment = project.moment(as_of) if as_of else project.default_as_of()
     with problems.status("score and allocate"):
         planned = project.plan_campaign(as_of=moment, budget=budget)
         write_frame(planned.plan, to)
+    kept = None if expires is None else project.use_prices(planned, until=expires)
     currency = project.settings.project.currency
     out.print(campaign_table(planned, moment, currency))
     for line in campaign_lines(planned, currency):
         out.print(line, soft_wrap=True)
+    if kept is not None:
+        out.print(f"Decisions go by these prices until {kept.until:%Y-%m-%d %H:%M} UTC ({kept.version})")
     out.print(f"Plan: {to}", soft_wrap=True)
 
 

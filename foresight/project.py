@@ -31,6 +31,8 @@ from kernel.types import LowerBand
 from serving.answers import AnswerContext
 from serving.batch import ScoresWritten, score_all, write_scores, writer_of
 from serving.campaign import Campaign, plan_campaign
+from serving.decisioning.state import CampaignPrices
+from serving.feedback.store import DecisionStore
 from serving.insights import Insight
 from serving.runtime import Runtime, load_scorer, open_runtime_on
 from training.backtest import BacktestResult, Trainer, backtest
@@ -207,7 +209,13 @@ class Project:
 
     def runtime(self, *, as_of: Moment) -> Runtime:
         """The champions over the snapshot of a moment: what the service would answer."""
-        return open_runtime_on(self.settings, load_scorer(self.settings), self.snapshot(as_of=as_of))
+        return self._runtime(self.snapshot(as_of=as_of))
+
+    def _runtime(self, snapshot: Snapshot) -> Runtime:
+        # Of a past moment, what was decided and reported later is not known.
+        past = snapshot.as_of < self.default_as_of()
+        decided_at = snapshot.as_of if past else None
+        return open_runtime_on(self.settings, load_scorer(self.settings), snapshot, decided_at=decided_at)
 
     def score(self, *, as_of: Moment) -> pd.DataFrame:
         """Score every customer: the columns of the scores file."""
@@ -233,8 +241,7 @@ class Project:
             BandsUnavailableError: the bands of earlier scores cannot be read, or the new ones not kept.
         """
         writer_of(path)
-        runtime = open_runtime_on(self.settings, load_scorer(self.settings), self.publish(as_of=as_of))
-        return write_scores(runtime, path, advance, reasons_for=reasons_for)
+        return write_scores(self._runtime(self.publish(as_of=as_of)), path, advance, reasons_for=reasons_for)
 
     def total_value(self, *, as_of: Moment, where: str | None = None) -> SegmentValue:
         """Expected total spend of a segment over the learnt horizon, with the interval of the total.
@@ -254,6 +261,23 @@ class Project:
             UsageError: the project has no catalogue, or the budget is negative.
         """
         return plan_campaign(self.runtime(as_of=as_of), budget)
+
+    def use_prices(self, planned: Campaign, *, until: datetime) -> CampaignPrices:
+        """Let the decisions of the service and of the jobs go by what a campaign's limits are worth.
+
+        Args:
+            until: when the prices expire, UTC; later ones replace them before.
+
+        Raises:
+            StoreUnavailableError: the database of decisions does not answer; nothing was kept.
+        """
+        prices = planned.prices(until)
+        store = DecisionStore(self.settings.state_url)
+        try:
+            store.keep_prices(prices, utc_now())
+        finally:
+            store.close()
+        return prices
 
     def what_would_change(self, customer_id: str, *, as_of: Moment) -> list[LowerBand]:
         """What would bring one customer into a lower churn band, the nearest first.

@@ -27,6 +27,18 @@ def parse_as_of(text: str | date | datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def later_moment(text: str, where: str) -> datetime:
+    """A moment that is still to come, in UTC.
+
+    Raises:
+        UsageError: ``text`` is no ISO 8601 date or time, or has passed; ``where``: what it was given for.
+    """
+    moment = parse_as_of(text)
+    if moment <= utc_now():
+        raise UsageError(f"{moment:%Y-%m-%d} has passed.", where=where, fix="Name a later date.")
+    return moment
+
+
 def utc_now() -> datetime:
     """The present, in UTC; called at the edges only."""
     return datetime.now(UTC)

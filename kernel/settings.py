@@ -244,10 +244,11 @@ class TrainingSettings(Section):
 
 
 class ActionsSettings(Section):
-    """The catalogue a marketer edits."""
+    """The catalogue a marketer edits; ``holdout``: share of customers who get no action in a quarter."""
 
     catalogue: str | None = None
     top_k: int = Field(default=3, ge=1, le=20)
+    holdout: float = Field(default=0.02, ge=0, le=0.5)
 
 
 class ServiceSettings(Section):

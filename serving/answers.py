@@ -98,6 +98,8 @@ def recommendation(insight: Insight, context: AnswerContext) -> Recommendation:
         recommended_actions=_recommended(decision),
         chosen=decision.chosen if decision else None,
         propensity=decision.propensity if decision else None,
+        mode=decision.mode if decision else None,
+        holdout=decision.holdout if decision else False,
         not_offered=_withheld(decision),
         currency=context.currency,
         value_horizon_days=context.horizon_days,
@@ -166,8 +168,10 @@ def _action(item: decisioning.Recommendation, candidate: decisioning.Candidate) 
         "expected_value_high": expected if candidate.eiv_high is None else candidate.eiv_high,
         "probability": candidate.probability,
         "explanation": item.explanation,
+        "what_would_change": item.what_would_change,
         "cost": 0.0 if candidate.cost is None else candidate.cost,
         "uplift": candidate.uplift,
+        "channel": candidate.channel,
         "status": candidate.status.value,
     }
 
@@ -176,7 +180,12 @@ def _withheld(decision: Decision | None) -> tuple[WithheldActionAnswer, ...]:
     if decision is None:
         return ()
     return tuple(
-        WithheldActionAnswer(action=item.action_id, label=item.label, reason_codes=tuple(item.reason_codes))
+        WithheldActionAnswer(
+            action=item.action_id,
+            label=item.label,
+            reason_codes=tuple(item.reason_codes),
+            explanation=item.why_not,
+        )
         for item in decision.candidates
         if not item.eligible
     )

@@ -49,8 +49,10 @@ _ACTION = pa.struct(
         "expected_value_high": pa.float64(),
         "probability": pa.float64(),
         "explanation": pa.string(),
+        "what_would_change": pa.string(),
         "cost": pa.float64(),
         "uplift": pa.float64(),
+        "channel": pa.string(),
         "status": pa.string(),
     }  # type: ignore[arg-type]
 )

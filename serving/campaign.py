@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
+import orjson
 import pandas as pd
 
+from kernel.clock import iso
 from kernel.errors import UsageError
 from kernel.types import Status
+from serving.decisioning.action import Action
 from serving.decisioning.allocation import Allocation, GainInterval, allocate, gain_interval
 from serving.decisioning.allocation_problem import CampaignProblem
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Bools, Columns, Floats
+from serving.decisioning.contact_policy import NO_RULINGS, Rulings, rulings
 from serving.decisioning.offer import Offer, make_offers
+from serving.decisioning.owed import NO_CONSENT, Owed
+from serving.decisioning.policy import in_holdout
+from serving.decisioning.state import CampaignPrices
 from serving.runtime import Runtime, required
 
 _CHUNK = 20_000
 _NO_REASONS = 101.0  # no percentile is so high
 _SHARED_CONTROLS = 0.5  # effects are learned against the same decisions to do nothing
-NO_CONSENT = "no_consent"
+HOLDOUT, MANDATORY = "holdout", "mandatory"
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Campaign:
         gain: expected total gain over doing nothing, with its 90 % interval.
         budget: None where there is none.
         capacities: most customers per action, infinite where there is no limit.
+        catalogue_hash: of the catalogue that it was planned with.
     """
 
     plan: pd.DataFrame
@@ -42,6 +53,15 @@ class Campaign:
     gain: GainInterval
     budget: float | None
     capacities: Floats
+    catalogue_hash: str
+
+    def prices(self, until: datetime) -> CampaignPrices:
+        """What its limits are worth, for decisions elsewhere until they expire."""
+        worth = self.allocation.prices
+        capacity = dict(zip(self.actions, worth.capacity.tolist(), strict=True))
+        content = [self.catalogue_hash, worth.budget, sorted(capacity.items()), iso(until)]
+        version = hashlib.sha256(orjson.dumps(content)).hexdigest()[:12]
+        return CampaignPrices(version, self.catalogue_hash, worth.budget, capacity, until)
 
 
 @dataclass(frozen=True)
@@ -53,12 +73,18 @@ class _Values:
     unit: Floats
     error: Floats
 
+    def dearest(self, action: int) -> float:
+        """Most that a contact of the action costs with a customer who may have it."""
+        return float(np.where(np.isnan(self.value[:, action]), 0.0, self.cost[:, action]).max(initial=0.0))
+
 
 def plan_campaign(runtime: Runtime, budget: float | None) -> Campaign:
     """Allocate the catalogue's actions over all customers of the snapshot, at most one each.
 
     What an action brings is its expected incremental value, as on the card. The budget pays contacts and expected
-    incentives; ``capacity.per_campaign`` of an action limits how many customers get it.
+    incentives; ``capacity.per_campaign`` of an action limits how many customers get it, and so does what is left of its
+    own budget, at its dearest contact. Contact policy holds; the global holdout and customers to whom a message is owed
+    get nothing.
 
     Raises:
         UsageError: the project has no catalogue, or the budget is negative.
@@ -67,33 +93,68 @@ def plan_campaign(runtime: Runtime, budget: float | None) -> Campaign:
     if budget is not None and not budget >= 0:
         raise UsageError(f"The budget is {budget:g}.", where="--budget", fix="Give 0 or more.")
     names: list[str] = []
-    consent: list[Bools] = []
+    outside: list[str] = []
     parts: list[_Values] = []
+    spent: Mapping[str, float] = {}
     for chunk in runtime.snapshot.chunks(_CHUNK):
         scores = runtime.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
         frame = scores.for_rules(chunk.features)
-        names += [str(name) for name in frame["customer_id"].tolist()]
-        allowed = (frame["status"].astype(object) != Status.NO_CONSENT.value).to_numpy(bool)
-        consent.append(allowed)
-        parts.append(_values(runtime, catalogue, frame, chunk.features, allowed))
+        customers = [str(name) for name in frame["customer_id"].tolist()]
+        state = runtime.state_of(customers)
+        ruled = NO_RULINGS if state is None else rulings(catalogue, state, customers)
+        spent = {} if state is None else state.spent
+        names += customers
+        outside += _outside(runtime, catalogue, frame, customers, ruled)
+        known = {} if runtime.learned is None else runtime.learned.beliefs(chunk.features)
+        offers = make_offers(catalogue, known, runtime.as_of.date(), Columns(frame), ruled)
+        parts.append(_values(offers, np.array([not why for why in outside[-len(customers) :]])))
     values = _Values(*(np.concatenate([getattr(part, of) for part in parts]) for of in _Values.__annotations__))
-    capacities = np.array([action.capacity.per_campaign if action.capacity else np.inf for action in catalogue.actions])
+    capacities = np.array(
+        [
+            _capacity(action, spent.get(action.id, 0.0), values.dearest(number))
+            for number, action in enumerate(catalogue.actions)
+        ]
+    )
     problem = CampaignProblem(values.value, values.cost, budget=budget, capacity=capacities)
     allocation = allocate(problem)
     gain = gain_interval(
         values.value, allocation.chosen, values.unit, values.error.mean(axis=0), correlation=_SHARED_CONTROLS
     )
     ids = tuple(action.id for action in catalogue.actions)
-    plan = _plan(names, np.concatenate(consent), ids, values, allocation)
-    return Campaign(plan, ids, allocation, gain, budget, capacities)
+    plan = _plan(names, outside, ids, values, allocation)
+    return Campaign(plan, ids, allocation, gain, budget, capacities, catalogue.hash)
 
 
-def _values(
-    runtime: Runtime, catalogue: Catalogue, frame: pd.DataFrame, features: pd.DataFrame, allowed: Bools
-) -> _Values:
-    known = {} if runtime.learned is None else runtime.learned.beliefs(features)
-    offers = make_offers(catalogue, known, runtime.as_of.date(), Columns(frame))
-    shape = (len(frame),)
+def _outside(
+    runtime: Runtime, catalogue: Catalogue, frame: pd.DataFrame, customers: list[str], ruled: Rulings
+) -> list[str]:
+    """Why a customer is no part of the campaign at all, "" for those who are."""
+    day = runtime.as_of.date()
+    consents = (frame["status"].astype(object) != Status.NO_CONSENT.value).tolist()
+    owed = Owed.to_profiled(catalogue, day, Columns(frame), ruled).first.tolist()
+    return [
+        NO_CONSENT
+        if not consent
+        else MANDATORY
+        if first >= 0
+        else HOLDOUT
+        if in_holdout(customer, day, runtime.policy)
+        else ""
+        for customer, consent, first in zip(customers, consents, owed, strict=True)
+    ]
+
+
+def _capacity(action: Action, spent: float, dearest: float) -> float:
+    """Most customers: so many as are allowed, and as what is left of the action's budget pays at the dearest."""
+    most = action.capacity.per_campaign if action.capacity else None
+    allowed = np.inf if most is None else float(most)
+    if action.budget is None or dearest <= 0:
+        return allowed
+    return min(allowed, float(np.floor(max(action.budget - spent, 0.0) / dearest)))
+
+
+def _values(offers: Sequence[Offer], allowed: Bools) -> _Values:
+    shape = allowed.shape
     return _Values(
         value=np.stack([np.where(of.eligible & allowed, of.total, np.nan) for of in offers], axis=1),
         cost=np.stack([np.broadcast_to(_cost(of), shape) for of in offers], axis=1),
@@ -115,7 +176,7 @@ def _error(of: Offer) -> Floats:
 
 
 def _plan(
-    names: list[str], consent: Bools, actions: tuple[str, ...], values: _Values, allocation: Allocation
+    names: list[str], outside: list[str], actions: tuple[str, ...], values: _Values, allocation: Allocation
 ) -> pd.DataFrame:
     chosen = allocation.chosen
     given = np.flatnonzero(chosen)
@@ -131,6 +192,6 @@ def _plan(
             "action": labels[chosen],
             "expected_value": amounts[0],
             "cost": amounts[1],
-            "why": [code if allowed else NO_CONSENT for code, allowed in zip(why, consent.tolist(), strict=True)],
+            "why": [other or code for code, other in zip(why, outside, strict=True)],
         }
     )

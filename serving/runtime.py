@@ -33,6 +33,8 @@ from serving.decisioning.decide import decide
 from serving.decisioning.decision import Decision
 from serving.decisioning.policy import PolicySettings
 from serving.decisioning.rules import compile_rule
+from serving.decisioning.state import DecisionState
+from serving.feedback.state_reader import StateReader
 from serving.insights import Insight, ModelVersions
 from serving.profile import ProfileEngine, profile_features
 from serving.schemas import ProfileInput
@@ -68,6 +70,8 @@ class Runtime:
         attributes: customer attribute -> "string" or "float64".
         bands: the churn bands of earlier scores.
         learned: the model of the actions' effects; None while decisions go by the catalogue's assumptions alone.
+        state: what was decided before and what came of it.
+        decided_at: the moment whose contacts and prices count; None for the present one.
     """
 
     settings: Settings
@@ -80,6 +84,8 @@ class Runtime:
     clock: Callable[[], datetime]
     bands: BandLog
     learned: LearnedEffects | None = None
+    state: StateReader | None = None
+    decided_at: datetime | None = None
 
     @property
     def project(self) -> str:
@@ -144,7 +150,7 @@ class Runtime:
         """
         # One customer may be asked for twice; each is decided once. All are from one snapshot.
         found = self._found(customer_ids)
-        insights = self.insights(found.features, found.consent, found.manifest.as_of)
+        insights = self.insights(found.features, found.consent, found.manifest.as_of, found.manifest.id)
         place = {name: row for row, name in enumerate(found.features.index)}
         return [insights[place[name]] for name in customer_ids]
 
@@ -185,10 +191,12 @@ class Runtime:
         """What computes the features of a profile that is not stored."""
         return ProfileEngine(self.features, self.attributes, self.settings.project.timezone)
 
-    def insights(self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime) -> list[Insight]:
-        """Score and decide for every row of ``features``, in order."""
+    def insights(
+        self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime, snapshot: str | None = None
+    ) -> list[Insight]:
+        """Score and decide for every row of ``features``, in order; ``snapshot``: what they are stored in."""
         scores = self.scores(features, consent, as_of)
-        decisions = self.decide(scores, features, as_of)
+        decisions = self.decide(scores, features, as_of, snapshot)
         return [Insight(scores.score(row), decisions[row]) for row in range(len(scores))]
 
     def scores(
@@ -217,7 +225,7 @@ class Runtime:
         found = self._found([customer_id])
         as_of = found.manifest.as_of
         scores = self.scores(found.features, found.consent, as_of)
-        [decision] = self.decide(scores, found.features, as_of)
+        [decision] = self.decide(scores, found.features, as_of, found.manifest.id)
         return Insight(scores.score(0), decision), lower_bands(self.scorer, found.features, scores)
 
     def total_value(self, where: str | None = None) -> SegmentValue:
@@ -242,8 +250,24 @@ class Runtime:
             parts.append(spend[wanted])
         return self.scorer.value.total(np.concatenate(parts))
 
-    def decide(self, scores: Scores, features: pd.DataFrame, as_of: datetime) -> Sequence[Decision | None]:
-        """A decision for each row; None without a catalogue, and for a customer of whom nothing may be decided."""
+    def state_of(self, customer_ids: Sequence[str]) -> DecisionState | None:
+        """What decisions for these customers depend on besides their features.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+        """
+        if self.state is None or self.catalogue is None:
+            return None
+        return self.state.read(self.catalogue, customer_ids, self.decided_at or self.clock())
+
+    def decide(
+        self, scores: Scores, features: pd.DataFrame, as_of: datetime, snapshot: str | None = None
+    ) -> Sequence[Decision | None]:
+        """A decision for each row; None without a catalogue.
+
+        Raises:
+            StoreUnavailableError: the database of earlier decisions does not answer.
+        """
         if self.catalogue is None or not len(scores):
             return [None] * len(scores)
         learned = () if self.learned is None else (self.learned.version,)
@@ -256,6 +280,8 @@ class Runtime:
             model_versions=(self.scorer.churn_version, self.scorer.value_version, *learned),
             top_k=self.settings.actions.top_k,
             beliefs=None if self.learned is None else self.learned.beliefs(features),
+            state=self.state_of([str(name) for name in features.index]),
+            feature_snapshot=snapshot,
         )
 
 
@@ -273,16 +299,37 @@ def open_runtime(config: str | Path, *, clock: Callable[[], datetime] = utc_now)
 
 
 def open_runtime_on(
-    settings: Settings, scorer: Scorer, stored: StoredFeatures, *, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    scorer: Scorer,
+    stored: StoredFeatures,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    decided_at: datetime | None = None,
 ) -> Runtime:
-    """The runtime over stored features: a snapshot at hand, or the online store."""
+    """The runtime over stored features: a snapshot at hand, or the online store.
+
+    Args:
+        decided_at: of a past moment: what was decided and reported later does not count; None for the present.
+    """
     manifest = stored.current_manifest()
     features = project_features(settings, manifest.attributes).only(manifest.feature_versions)
     catalogue = open_catalogue(settings, features)
     bands = BandLog.of(settings)
     learned = None if catalogue is None else load_effects(settings)
-    policy = PolicySettings()
-    return Runtime(settings, scorer, features, stored, manifest.attributes, catalogue, policy, clock, bands, learned)
+    return Runtime(
+        settings=settings,
+        scorer=scorer,
+        features=features,
+        stored=stored,
+        attributes=manifest.attributes,
+        catalogue=catalogue,
+        policy=PolicySettings(holdout=settings.actions.holdout),
+        clock=clock,
+        bands=bands,
+        learned=learned,
+        state=StateReader.of(settings),
+        decided_at=decided_at,
+    )
 
 
 def load_scorer(settings: Settings) -> Scorer:

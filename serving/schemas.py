@@ -178,8 +178,10 @@ class ActionAnswer(Body):
     expected_value_high: float
     probability: Probability = Field(description="the probability with which the policy chooses this action")
     explanation: str
+    what_would_change: str = Field(description="from which effect on the order would be another; empty where none is")
     cost: float
     uplift: float
+    channel: str | None = Field(description="by which it reaches the customer; null for doing nothing")
     status: str = Field(description="what the effect rests on: prior, learning, calibrated, or exact for doing nothing")
 
 
@@ -189,6 +191,7 @@ class WithheldActionAnswer(Body):
     action: str
     label: str
     reason_codes: tuple[str, ...]
+    explanation: str = Field(description="the reasons in plain words")
 
 
 class CustomerScore(Body):
@@ -291,6 +294,8 @@ class Recommendation(Body):
     recommended_actions: tuple[ActionAnswer, ...]
     chosen: str | None = Field(description="the action that the policy drew")
     propensity: Probability | None = Field(description="the probability with which it was drawn")
+    mode: str | None = Field(description="how it was drawn: greedy, explore, holdout or mandatory")
+    holdout: bool = Field(description="whether the customer is in the quarter's control group, which gets no action")
     not_offered: tuple[WithheldActionAnswer, ...]
     currency: str
     value_horizon_days: int

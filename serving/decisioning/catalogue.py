@@ -292,7 +292,8 @@ class _Reader:
         field = ".".join(path)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         line = self._lines.of(element, path) or self._lines.of_top(self._array)
-        where = f"{self._array.replace('_', ' ')} '{name}'" + (f", field '{field}'" if field else "")
+        named = "" if self._array == _FATIGUE else f" '{name}'"
+        where = self._array.replace("_", " ") + named + (f", field '{field}'" if field else "")
         if first["type"] == "extra_forbidden":
             options = _keys(model, path[:-1])
             self._fail(f"Unknown key '{path[-1]}'{more}", did_you_mean(path[-1], options), line, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
@@ -14,15 +14,14 @@ import pandas as pd
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.types import Status
-from serving.decisioning.action import MandatoryAction
 from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Columns, Floats, Ints
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings, rulings
 from serving.decisioning.decision import Candidate, Decision, Mode, Recommendation
 from serving.decisioning.explain import Explainers, explain_holdout, explain_nothing
-from serving.decisioning.filters import Filtered, Filters
-from serving.decisioning.offer import Offer, make_offers, mandatory_candidates, nothing_candidates
+from serving.decisioning.offer import Offer, make_offers, nothing_candidates
+from serving.decisioning.owed import NO_CONSENT, Owed
 from serving.decisioning.policy import (
     Chance,
     PolicySettings,
@@ -35,7 +34,6 @@ from serving.decisioning.policy import (
 )
 from serving.decisioning.state import CampaignPrices, DecisionState
 
-NO_CONSENT = "no_consent"
 _NAMESPACE = uuid.UUID("6f0f5c4e-6a53-5d0c-9d0e-6c1a3a1f2b77")  # of decision ids; changing it changes every id
 
 
@@ -211,98 +209,54 @@ def _weighed(
     top_k: int,
 ) -> list[Decision]:
     """Of customers who may be profiled."""
-    catalogue, settings = context.catalogue, context.settings
+    catalogue, language = context.catalogue, context.language
     customers, ruled = _customers(context, frame)
     columns = Columns(frame)
     offers = make_offers(catalogue, beliefs, context.day, columns, ruled, context.prices)
-    owed = _owed(context, columns, ruled)
-    greedy, probabilities = _policy(offers, settings)
-    first = _first(owed, len(frame))
+    owed = Owed.to_profiled(catalogue, context.day, columns, ruled)
+    greedy, probabilities = _policy(offers, context.settings)
     for row, customer in enumerate(customers):
-        if customer.holdout or first[row] >= 0:
-            probabilities[row] = 0.0
-            probabilities[row, 0] = float(first[row] < 0)
+        if customer.holdout:
+            probabilities[row] = np.eye(1, probabilities.shape[1])
+    owed.settle(probabilities)
     chosen = draw(probabilities, [customer.seed for customer in customers])
-    candidates = [nothing_candidates(catalogue.do_nothing, probabilities[:, 0], context.language)]
+    candidates = [nothing_candidates(catalogue.do_nothing, probabilities[:, 0], language)]
     candidates += [
-        offer.candidates(probabilities[:, number], context.language, explainers[offer.action.id])
+        offer.candidates(probabilities[:, number], language, explainers[offer.action.id])
         for number, offer in enumerate(offers, start=1)
     ]
-    candidates += _owed_candidates(context, owed, first, explainers)
+    candidates += owed.candidates(language, explainers)
     decisions: list[Decision] = []
     for row, customer in enumerate(customers):
         own = tuple(of[row] for of in candidates)
-        drawn = int(chosen[row]) if first[row] < 0 else 1 + len(offers) + int(first[row])
-        mode = _mode(customer, drawn, int(greedy[row]), len(offers))
-        decisions.append(
-            context.decision(
-                customer,
-                mode=mode,
-                candidates=own,
-                chosen=own[drawn],
-                recommended=_recommended(context, top_k, explainers, own, drawn, mode),
-            )
-        )
+        first = int(owed.first[row])
+        drawn = int(chosen[row]) if first < 0 else 1 + len(offers) + first
+        mode: Mode = "greedy" if drawn == greedy[row] else "explore"
+        if first >= 0 or customer.holdout:
+            mode = "holdout" if first < 0 else "mandatory"
+        shown = _recommended(context, top_k, explainers, own, drawn, mode)
+        decisions.append(context.decision(customer, mode=mode, candidates=own, chosen=own[drawn], recommended=shown))
     return decisions
 
 
 def _unprofiled(context: _Context, frame: pd.DataFrame, explainers: Explainers) -> list[Decision]:
-    """Of customers who may not be profiled: messages that are owed and choose by nobody's behaviour, or nothing."""
-    open_to_all = tuple(action for action in context.catalogue.mandatory if action.needs_no_consent)
+    """Of customers who may not be profiled."""
     customers, ruled = _customers(context, frame)
-    if not open_to_all:
-        return [context.decision(customer, reason_codes=(NO_CONSENT,)) for customer in customers]
-    # A channel with a permission is asked of the profile: it stays closed.
-    closed = {name: dict.fromkeys(range(len(frame)), NO_CONSENT) for name in context.catalogue.permissions}
-    ruled = replace(ruled.without_limits(), channels=closed)
-    filters = Filters(context.day, Columns(frame), {}, ruled)
-    owed = [(action, filters.apply(action, {})) for action in open_to_all]
-    first = _first(owed, len(frame))
-    candidates = [nothing_candidates(context.catalogue.do_nothing, (first < 0).astype(np.float64), context.language)]
-    candidates += _owed_candidates(context, owed, first, explainers)
+    owed = Owed.to_unprofiled(context.catalogue, context.day, Columns(frame), ruled)
+    candidates = [nothing_candidates(context.catalogue.do_nothing, np.zeros(len(frame)), context.language)]
+    candidates += owed.candidates(context.language, explainers)
     decisions: list[Decision] = []
     for row, customer in enumerate(customers):
-        if first[row] < 0:
+        if owed.first[row] < 0:
             decisions.append(context.decision(customer, reason_codes=(NO_CONSENT,)))
             continue
         own = tuple(of[row] for of in candidates)
-        drawn = 1 + int(first[row])
+        drawn = 1 + int(owed.first[row])
         shown = _recommended(context, 1, explainers, own, drawn, "mandatory")
         decisions.append(
             context.decision(customer, mode="mandatory", candidates=own, chosen=own[drawn], recommended=shown)
         )
     return decisions
-
-
-def _owed(context: _Context, columns: Columns, ruled: Rulings) -> list[tuple[MandatoryAction, Filtered]]:
-    catalogue = context.catalogue
-    filters = Filters(context.day, columns, catalogue.permissions, ruled.without_limits())
-    return [(action, filters.apply(action, catalogue.rules[action.id])) for action in catalogue.mandatory]
-
-
-def _first(owed: Sequence[tuple[MandatoryAction, Filtered]], rows: int) -> Ints:
-    """The first message that is owed to each customer; -1 for none; shape (rows,)."""
-    first = np.full(rows, -1, dtype=np.int64)
-    for number, (_, filtered) in enumerate(owed):
-        first[(first < 0) & filtered.eligible] = number
-    return first
-
-
-def _owed_candidates(
-    context: _Context, owed: Sequence[tuple[MandatoryAction, Filtered]], first: Ints, explainers: Explainers
-) -> list[list[Candidate]]:
-    return [
-        mandatory_candidates(action, filtered, first == number, context.language, explainers[action.id])
-        for number, (action, filtered) in enumerate(owed)
-    ]
-
-
-def _mode(customer: _Customer, drawn: int, greedy: int, weighed: int) -> Mode:
-    if drawn > weighed:
-        return "mandatory"
-    if customer.holdout:
-        return "holdout"
-    return "greedy" if drawn == greedy else "explore"
 
 
 def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Floats]:

@@ -163,14 +163,14 @@ class Explainers:
         value, other = (one.expected_incremental_value or 0.0 for one in (shown, rival))
         if shown is nothing:
             found = self[rival.action_id].threshold(rival, 0.0) if rival is not nothing else ""
-            return f"'{rival.label}' would be worth it from an effect of {found} on." if found else ""
+            return f"'{rival.label}' would be worth it if its effect were above {found}." if found else ""
         found = self[shown.action_id].threshold(shown, 0.0 if rival is nothing else other)
         than = "doing nothing" if rival is nothing else f"'{rival.label}'"
         if not found or (rival is not nothing and abs(value - other) < _NEGLIGIBLE):
             return ""
         if value >= other:
-            return f"It would bring less than {than} below an effect of {found}."
-        return f"It would bring more than {than} from an effect of {found} on."
+            return f"It would bring less than {than} if its effect were below {found}."
+        return f"It would bring more than {than} if its effect were above {found}."
 
 
 def explain_nothing(candidate: Candidate, *, explored: bool, alternatives: bool) -> str:

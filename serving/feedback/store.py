@@ -6,17 +6,20 @@ import hashlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from kernel.errors import ForesightError
+from serving.decisioning.action import DO_NOTHING
 from serving.decisioning.decision import Decision
+from serving.decisioning.state import CampaignPrices
 from serving.feedback.engine import open_engine, writing
 from serving.feedback.errors import (
     EventConflictError,
@@ -24,7 +27,7 @@ from serving.feedback.errors import (
     UnknownActionError,
     UnknownDecisionError,
 )
-from serving.feedback.tables import DECISIONS, FEEDBACK, QUARANTINE
+from serving.feedback.tables import ACTION_USE, CAMPAIGN_PRICES, DECISIONS, FEEDBACK, QUARANTINE
 from serving.schemas import FeedbackRequest, FeedbackStatus
 
 
@@ -83,7 +86,25 @@ class DecisionStore:
         rows = [self._row(decision, logged_at) for decision in decisions]
         with self._write() as connection:
             statement = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)
-            return len(connection.execute(statement, rows).all())
+            new = set(connection.execute(statement, rows).scalars())
+            self._count_use(connection, [one for one in decisions if one.decision_id in new], logged_at)
+            return len(new)
+
+    def keep_prices(self, prices: CampaignPrices, made_at: datetime) -> None:
+        """Let decisions go by a campaign's prices until they expire, or until others are kept.
+
+        Raises:
+            StoreUnavailableError: the database does not answer; nothing was kept.
+        """
+        row = {
+            "version": prices.version,
+            "catalogue_hash": prices.catalogue_hash,
+            "made_at": made_at,
+            "until": prices.until,
+            "content": orjson.dumps({"budget": prices.budget, "capacity": dict(prices.capacity)}).decode(),
+        }
+        with self._write() as connection:
+            connection.execute(self._insert_new(CAMPAIGN_PRICES, ["version"]), row)
 
     def decision(self, decision_id: str) -> Decision | None:
         """The decision as it was logged; None when there is none.
@@ -136,6 +157,26 @@ class DecisionStore:
         except StoreUnavailableError:
             return False
         return True
+
+    def _count_use(self, connection: Connection, decisions: Sequence[Decision], logged_at: datetime) -> None:
+        used: dict[str, list[float]] = {}
+        for decision in decisions:
+            if decision.chosen not in (None, DO_NOTHING):
+                cost = next(one.cost or 0.0 for one in decision.candidates if one.action_id == decision.chosen)
+                used.setdefault(decision.chosen, []).append(max(cost, 0.0))
+        day = f"{logged_at.astimezone(UTC):%Y-%m-%d}"
+        for action, costs in sorted(used.items()):  # in one order, so that two workers never wait for each other
+            statement = self._dialect.insert(ACTION_USE).values(
+                action=action, day=day, decisions=len(costs), cost=sum(costs)
+            )
+            added = statement.on_conflict_do_update(
+                index_elements=["action", "day"],
+                set_={
+                    "decisions": ACTION_USE.c.decisions + statement.excluded.decisions,
+                    "cost": ACTION_USE.c.cost + statement.excluded.cost,
+                },
+            )
+            connection.execute(added)
 
     def _match(
         self, connection: Connection, event: FeedbackRequest, digest: str
@@ -194,9 +235,12 @@ class DecisionStore:
             "content": self._decision.dump_json(decision).decode(),
         }
 
+    @property
+    def _dialect(self) -> Any:
+        return postgresql if self._engine.dialect.name == "postgresql" else sqlite
+
     def _insert_new(self, table: Table, key: list[str]) -> Any:
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table).on_conflict_do_nothing(index_elements=key)
+        return self._dialect.insert(table).on_conflict_do_nothing(index_elements=key)
 
     @contextmanager
     def _write(self) -> Generator[Connection]:

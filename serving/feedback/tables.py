@@ -1,4 +1,4 @@
-"""The append-only tables: decisions, feedback, and feedback that could not be matched."""
+"""Decisions, feedback (also what could not be matched) and prices of campaigns, append-only; and the use of actions."""
 
 from __future__ import annotations
 
@@ -61,4 +61,24 @@ QUARANTINE = Table(
     Column("content", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     UniqueConstraint("reason", "event_id", "digest", name="quarantined_once"),
+)
+
+ACTION_USE = Table(
+    "action_use",
+    METADATA,
+    Column("action", String(200), primary_key=True),
+    Column("day", String(10), primary_key=True),  # ISO 8601, UTC
+    Column("decisions", Integer, nullable=False),
+    Column("cost", Float, nullable=False),  # contacts and expected incentives
+)
+"""How often each action was decided: a sum over ``decisions``, kept in the same transaction."""
+
+CAMPAIGN_PRICES = Table(
+    "campaign_prices",
+    METADATA,
+    Column("version", String(200), primary_key=True),
+    Column("catalogue_hash", String(200), nullable=False),
+    Column("made_at", UtcMoment, nullable=False),
+    Column("until", UtcMoment, nullable=False),
+    Column("content", Text, nullable=False),  # the prices, as JSON
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from time import perf_counter
+
 from anyio import to_thread
 
 from kernel.errors import DataError, UsageError
@@ -32,8 +35,9 @@ async def score(deployment: Deployment, request: ScoreRequest) -> ScoreAnswer:
 
 async def recommend(deployment: Deployment, request: ScoreRequest) -> RecommendationAnswer:
     """Decisions for the customers asked for, on disk before they are answered."""
+    asked = perf_counter()
     insights = await _insights(deployment, request)
-    await _keep(deployment, insights)
+    await _keep(deployment, insights, asked)
     context = AnswerContext.of(deployment.source)
     return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight in insights))
 
@@ -59,8 +63,9 @@ async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:
 async def insight_to_show(deployment: Deployment, customer_id: str) -> tuple[Insight, list[LowerBand]]:
     """The insight of one stored customer, its decision kept because a person is about to see it; and what would bring
     the customer into a lower churn band."""
+    asked = perf_counter()
     insight, found = deployment.source.with_changes(customer_id)
-    await _keep(deployment, [insight])
+    await _keep(deployment, [insight], asked)
     return insight, found
 
 
@@ -88,7 +93,9 @@ async def _insight_of_profile(deployment: Deployment, profile: ProfileInput) -> 
         raise Problem(400, "invalid-profile", f"{error.what} {error.fix}", errors=(wrong,)) from error
 
 
-async def _keep(deployment: Deployment, insights: list[Insight]) -> None:
-    decisions = decisions_of(insights)
+async def _keep(deployment: Deployment, insights: list[Insight], asked: float) -> None:
+    """``asked``: when, by ``perf_counter``."""
+    latency = 1000 * (perf_counter() - asked)
+    decisions = [replace(decision, latency_ms=latency) for decision in decisions_of(insights)]
     if decisions:
         await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())

@@ -16,7 +16,6 @@ from serving.panel.words import (
     day,
     money,
     percent,
-    reason_code,
     top_share,
 )
 from serving.schemas import ActionAnswer, CustomerScore, ReasonAnswer, WithheldActionAnswer
@@ -225,6 +224,7 @@ def _action(item: ActionAnswer, score: CustomerScore, *, live: bool) -> Html:
             class_="action-head",
         ),
         element("p", item.explanation),
+        element("p", item.what_would_change, class_="quiet") if item.what_would_change else _NOTHING,
         _gain(item, score.currency),
         _buttons(item) if live else _NOTHING,
     )
@@ -276,12 +276,7 @@ def _withheld(items: Sequence[WithheldActionAnswer]) -> Html:
     if not items:
         return _NOTHING
     noun = "action" if len(items) == 1 else "actions"
-    lines = (
-        element(
-            "li", element("strong", item.label), join(" – ", "; ".join(reason_code(code) for code in item.reason_codes))
-        )
-        for item in items
-    )
+    lines = (element("li", element("strong", item.label), join(" – ", item.explanation)) for item in items)
     return element(
         "details",
         element("summary", f"Why {len(items)} {noun} {'is' if len(items) == 1 else 'are'} not offered"),

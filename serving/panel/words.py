@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from kernel.types import Band, Status
@@ -82,8 +81,3 @@ def count(number: float) -> str:
 def day(moment: datetime) -> str:
     """``1 Nov 2017``."""
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
-
-
-def reason_code(code: str) -> str:
-    """A rule's code as words: ``contact_limit:email`` reads ``contact limit: email``."""
-    return re.sub(r":\s*", ": ", code.replace("_", " "))

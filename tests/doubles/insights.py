@@ -131,6 +131,8 @@ def candidate(action_id: str, label: str, value: float, probability: float, *rea
         eiv_high=value + 2.5,
         probability=probability,
         status=EffectStatus.PRIOR,
+        channel="mail",
+        why_not=f"It asks for {', '.join(reason_codes)}." if reason_codes else "",
     )
 
 

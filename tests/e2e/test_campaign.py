@@ -53,7 +53,9 @@ def test_an_action_is_worth_what_the_card_says(planned: Campaign, trained: Train
 def test_who_is_left_out_and_why(planned: Campaign, trained: Trained) -> None:
     plan = planned.plan.set_index("customer_id")
     left = plan[plan["action"].isna()]
-    assert set(left["why"]) <= {"budget", "not_eligible", "not_worth_it", "no_consent"}
+    assert set(left["why"]) <= {"budget", "not_eligible", "not_worth_it", "no_consent", "holdout"}
+    share = (plan["why"] == "holdout").mean()
+    assert abs(share - 0.02) < 4 * (0.02 * 0.98 / len(plan)) ** 0.5
     assert "budget" in set(left["why"])
     assert (plan.loc[plan["action"].notna(), "why"] == "").all()
     assert set(plan.index) == set(trained.batch.index)

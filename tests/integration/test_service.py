@@ -150,8 +150,10 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
         "expected_value_high": 15.0,
         "probability": 0.8,
         "explanation": "Has redeemed coupons before.",
+        "what_would_change": "",
         "cost": 1.0,
         "uplift": 0.03,
+        "channel": "mail",
         "status": "prior",
     }
 
@@ -200,7 +202,12 @@ def test_a_recommendation_is_kept_before_it_is_answered(service: httpx.Client, s
     first, without_consent = answer.json()["recommendations"]
     assert (first["decision_id"], first["chosen"], first["propensity"]) == ("decision-of-1609", "coupon", 0.8)
     assert first["not_offered"] == [
-        {"action": "win_back", "label": "Win-back voucher", "reason_codes": ["eligibility: days_since > 56"]}
+        {
+            "action": "win_back",
+            "label": "Win-back voucher",
+            "reason_codes": ["eligibility: days_since > 56"],
+            "explanation": "It asks for eligibility: days_since > 56.",
+        }
     ]
     assert (without_consent["decision_id"], without_consent["recommended_actions"]) == (None, [])
     assert store.decision("decision-of-1609") == decision("1609")

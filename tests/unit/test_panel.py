@@ -14,7 +14,7 @@ from serving.insights import Insight
 from serving.panel import content_security_policy, render_locked, render_message, render_panel
 from serving.panel.gauge import churn_gauge
 from serving.panel.markup import Html, element
-from serving.panel.words import money, percent, reason_code, top_share
+from serving.panel.words import money, percent, top_share
 from tests.doubles.insights import HOSTILE_ID, LOWER, SCORED, SCORES, InsightDouble, decision, insight
 
 CONTEXT = AnswerContext.of(InsightDouble())
@@ -72,7 +72,7 @@ def test_a_scored_customer() -> None:
         "Personal coupon",
         "$12.50",
         "Why 1 action is not offered",
-        "– eligibility: days since > 56",
+        "– It asks for eligibility: days_since > 56.",
         "churn:3 · value:2 · policy:1",
     ):
         assert text in words, text
@@ -186,4 +186,3 @@ def test_words() -> None:
     assert (money(12, "CHF"), money(12.4, "JPY")) == ("12.00 CHF", "¥12")
     assert [percent(share) for share in (0, 0.004, 0.345, 0.996, 1)] == ["0%", "<1%", "34%", ">99%", "100%"]
     assert (top_share(82), top_share(100), top_share(4)) == ("top 18%", "top 1%", "bottom 4%")
-    assert reason_code("missing:last_visit") == "missing: last visit"

@@ -14,7 +14,21 @@ from features.engine.definition import Feature, FeatureSet, Unit, View
 from features.reference import reference_page
 from kernel.settings import PublishedSetting, Settings, SourceSettings, TableSettings
 from serving.batch import SCHEMA
-from serving.decisioning.action import Action, Capacity, Cost, Lever, Outcome, Prior, Value
+from serving.decisioning.action import (
+    Action,
+    Capacity,
+    Channel,
+    ContactLimit,
+    Cost,
+    Exploration,
+    Fatigue,
+    Lever,
+    MandatoryAction,
+    Outcome,
+    Prior,
+    Suppression,
+    Value,
+)
 from serving.http import paths, problems
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -121,9 +135,14 @@ def test_the_actions_page_has_every_field_of_an_action() -> None:
         "value": Value,
         "lever": Lever,
         "capacity": Capacity,
+        "suppress": Suppression,
+        "exploration": Exploration,
         "prior": Prior,
+        "channel": Channel,
+        "contact_limit": ContactLimit,
+        "fatigue": Fatigue,
     }
-    wanted = {key for key in keys_of(Action) if key not in parts}
+    wanted = {key for model in (Action, MandatoryAction) for key in keys_of(model) if key not in parts}
     wanted |= {f"{part}.{key}" for part, model in parts.items() for key in keys_of(model)}
     assert wanted - rows == set()
 
