@@ -84,9 +84,9 @@ _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
 _MOST_FLOOR = 0.5  # what all floors together may take of the choice
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The actions, in the order of the file, with their compiled rules.
+    """The actions, in the order of the file, with their compiled rules. Two are the same if their ``hash`` is.
 
     Attributes:
         actions: those that are weighed, without ``do_nothing``, which is always a candidate.

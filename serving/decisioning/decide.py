@@ -183,7 +183,7 @@ def decide(
         state,
     )
     consented = np.asarray(frame["status"].astype(object) != Status.NO_CONSENT.value, dtype=np.bool_)
-    explainers = Explainers(catalogue, currency)
+    explainers = Explainers.of(catalogue, currency)
     if consented.all():
         return _weighed(context, frame, beliefs or {}, explainers, top_k)
     rows = np.flatnonzero(consented)

@@ -4,7 +4,7 @@ it; and why another action is not offered."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import Action, MandatoryAction, Offerable
@@ -35,7 +35,7 @@ class ActionExplainer:
         self._rules = rules
         self._permissions = permissions
         self._currency = currency
-        self._in_words: dict[str, str] = {}
+        self._in_words: dict[tuple[str, ...], str] = {}
 
     @cached_property
     def _fits(self) -> str:
@@ -96,10 +96,11 @@ class ActionExplainer:
             return f"{100 * effect:.2f} percentage points (now {100 * of.uplift:.2f})"
         return f"{self._money(effect)} (now {self._money(of.uplift)})"
 
-    def why_not(self, codes: Sequence[str]) -> str:
-        """Why the action is not offered, and so what would have to be otherwise."""
-        parts = [self._in_words[code] if code in self._in_words else self._worded(code) for code in codes]
-        return f"{'; '.join(parts)}." if parts else ""
+    def why_not(self, codes: tuple[str, ...]) -> str:
+        """Why the action is not offered, and so what would have to be otherwise; "" without codes."""
+        if codes not in self._in_words:
+            self._in_words[codes] = f"{'; '.join(map(self._worded, codes))}." if codes else ""
+        return self._in_words[codes]
 
     def _worded(self, code: str) -> str:
         kind, _, rest = code.partition(":")
@@ -124,8 +125,7 @@ class ActionExplainer:
         else:
             day = self._action.start if kind == "not_started" else self._action.end
             words = f"it {'starts' if kind == 'not_started' else 'ended'} on {day}"
-        self._in_words[code] = words[:1].upper() + words[1:]
-        return self._in_words[code]
+        return words[:1].upper() + words[1:]
 
     def _clause(self, rule: Rule, clause: str, asks: str) -> str:
         if clause.startswith("undefined:"):
@@ -138,7 +138,13 @@ class ActionExplainer:
 
 
 class Explainers:
-    """The explanations of a whole catalogue."""
+    """The explanations of a whole catalogue; what has been put into words once stays so."""
+
+    @classmethod
+    @lru_cache(maxsize=16)
+    def of(cls, catalogue: Catalogue, currency: str) -> Explainers:
+        """Those of a catalogue, made once."""
+        return cls(catalogue, currency)
 
     def __init__(self, catalogue: Catalogue, currency: str) -> None:
         offerable: tuple[Action | MandatoryAction, ...] = (*catalogue.actions, *catalogue.mandatory)

@@ -58,11 +58,12 @@ class Offer:
         unknown, known = np.isnan(self.total), np.zeros(len(self.total), dtype=np.bool_)
         bounds = [self.belief.quantile(end) for end in INTERVAL]
         ends = [incremental_value(bound, self.terms).total for bound in bounds]
-        candidate = _builder(self, language, explainer)
+        candidate = _builder(self, language)
         return [
             candidate(*row)
             for row in zip(
                 self.filtered.reasons,
+                map(explainer.why_not, self.filtered.reasons),
                 self.filtered.channel,
                 *(_listed(uplift, known) for uplift in (self.belief.mean, *bounds)),
                 _listed(self.terms.value, unknown),
@@ -79,12 +80,13 @@ class Offer:
         ]
 
 
-def _builder(offer: Offer, language: str, explainer: ActionExplainer) -> Callable[..., Candidate]:
+def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
     terms, status = offer.terms, offer.belief.status
     action_id, label = offer.action.id, offer.action.label_in(language)
 
     def candidate(
         reasons: tuple[str, ...],
+        why_not: str,
         channel: str | None,
         uplift: float,
         low: float,
@@ -123,7 +125,7 @@ def _builder(offer: Offer, language: str, explainer: ActionExplainer) -> Callabl
             channel=channel,
             fatigue_cost=fatigue,
             price=price,
-            why_not=explainer.why_not(reasons),
+            why_not=why_not,
         )
 
     return candidate
