@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 
 from foresight.cli import main
 from foresight.project import Project
+from kernel.clock import utc_now
 from kernel.errors import UsageError
 from serving.campaign import Campaign
+from serving.decisioning.decision import Decision
 from tests.e2e.conftest import AS_OF, Trained
 
 BUDGET = 20.0
@@ -68,19 +72,78 @@ def test_without_a_budget_everybody_gets_the_best(planned: Campaign, trained: Tr
     assert free.allocation.gap == pytest.approx(0, abs=1e-12)
 
 
-def test_capacity_of_an_action(trained: Trained, tmp_path: Path) -> None:
+def copied(trained: Trained, folder: Path, *changes: tuple[str, str]) -> Project:
+    """The project over its own models, with a state and a catalogue of its own."""
     text = (trained.folder / "foresight.toml").read_text(encoding="utf-8")
-    for name in ("registry", "state"):
-        text = text.replace(f'folder = "{name}"', f'folder = "{trained.folder / name}"')
-    (tmp_path / "foresight.toml").write_text(text, encoding="utf-8")
+    text = text.replace('folder = "registry"', f'folder = "{trained.folder / "registry"}"')
+    (folder / "foresight.toml").write_text(text, encoding="utf-8")
     actions = (trained.folder / "actions.toml").read_text(encoding="utf-8")
-    limited = actions.replace('id = "type_a"\n', 'id = "type_a"\ncapacity = { per_campaign = 7 }\n')
-    assert limited != actions
-    (tmp_path / "actions.toml").write_text(limited, encoding="utf-8")
-    found = Project.open(tmp_path).plan_campaign(as_of=AS_OF)
+    for old, new in changes:
+        assert old in actions
+        actions = actions.replace(old, new)
+    (folder / "actions.toml").write_text(actions, encoding="utf-8")
+    return Project.open(folder)
+
+
+def test_capacity_of_an_action(trained: Trained, tmp_path: Path) -> None:
+    limited = copied(trained, tmp_path, ('id = "type_a"\n', 'id = "type_a"\ncapacity = { per_campaign = 7 }\n'))
+    found = limited.plan_campaign(as_of=AS_OF)
     assert (found.plan["action"] == "type_a").sum() == 7
     assert found.allocation.prices.capacity[0] > 0
     assert "capacity:type_a" in set(found.plan["why"])
+
+
+def test_an_action_s_own_budget_and_what_is_owed_first(trained: Trained, tmp_path: Path) -> None:
+    notice = """
+[[action]]
+id = "recall"
+label = "Recall of a product"
+group = "service"
+channels = ["mail"]
+mandatory = true
+eligibility = "frequency >= 20"
+
+[[action]]
+id = "type_b"
+"""
+    changes = (('id = "type_a"\n', 'id = "type_a"\nbudget = 5.0\n'), ('\n[[action]]\nid = "type_b"\n', notice))
+    project = copied(trained, tmp_path, *changes)
+    plan = project.plan_campaign(as_of=AS_OF).plan
+    assert 4.0 < plan.loc[plan["action"] == "type_a", "cost"].sum() <= 5.0
+    owed = set(plan.loc[plan["why"] == "mandatory", "customer_id"])
+    assert owed
+    runtime = project.runtime(as_of=AS_OF)
+    some = sorted(owed)[:3] + sorted(set(plan.loc[plan["why"] == "holdout", "customer_id"]))[:3]
+    decided = {one.score.customer_id: one.decision for one in runtime.by_ids(some)}
+    for name, decision in decided.items():
+        assert decision is not None
+        assert decision.mode == ("mandatory" if name in owed else "holdout")
+        assert decision.feature_snapshot == runtime.snapshot.id
+
+
+def test_decisions_go_by_the_prices_of_a_campaign_until_they_expire(trained: Trained, tmp_path: Path) -> None:
+    project = copied(trained, tmp_path)
+    planned = project.plan_campaign(as_of=AS_OF, budget=BUDGET)
+    customer = str(planned.plan.loc[planned.plan["why"] == "budget", "customer_id"].iloc[0])
+
+    def decided(at: datetime) -> Decision:
+        runtime = replace(project.runtime(as_of=AS_OF), decided_at=at)
+        [insight] = runtime.by_ids([customer])
+        assert insight.decision is not None
+        return insight.decision
+
+    now = utc_now()
+    until = now + timedelta(days=3)
+    before = decided(now)
+    assert project.use_prices(planned, until=until).budget == planned.allocation.prices.budget
+    during, after = decided(utc_now()), decided(until)
+    assert after == before
+    assert during.decision_id != before.decision_id
+    price = planned.allocation.prices.budget
+    for one, plain in zip(during.candidates[1:], before.candidates[1:], strict=True):
+        assert one.price == pytest.approx(price * (plain.cost or 0.0))
+    # Who is left out for the budget's sake is left alone by the card, too.
+    assert max(one.expected_incremental_value or 0.0 for one in during.candidates if one.eligible) <= 1e-9
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -95,12 +158,14 @@ def test_the_command(
 ) -> None:
     target = tmp_path / "plan.csv"
     monkeypatch.setenv("COLUMNS", "200")
-    given = ("-c", trained.config, "--as-of", AS_OF, "--budget", BUDGET, "--out", target)
+    copied(trained, tmp_path)
+    given = ("-c", tmp_path, "--as-of", AS_OF, "--budget", BUDGET, "--out", target, "--prices-until", "2999-01-01")
     assert run(monkeypatch, *given) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"Campaign planned as of {AS_OF} (UTC)" in said
     assert "customers get an action: expected gain over doing nothing" in said
     assert "Budget 20.00 USD: one more USD would bring" in said
+    assert "Decisions go by these prices until 2999-01-01 00:00 UTC" in said
     written = pd.read_csv(target, dtype={"customer_id": str})
     assert list(written.columns) == ["customer_id", "action", "expected_value", "cost", "why"]
     assert np.nansum(written["cost"]) <= BUDGET + 1e-9
@@ -108,7 +173,12 @@ def test_the_command(
 
 @pytest.mark.parametrize(
     ("given", "what"),
-    [(("--budget", "-1"), "The budget is -1."), (("--out", "plan.xlsx"), "is no type that can be written")],
+    [
+        (("--budget", "-1"), "The budget is -1."),
+        (("--out", "plan.xlsx"), "is no type that can be written"),
+        (("--prices-until", "2017-12-01"), "2017-12-01 has passed."),
+        (("--prices-until", "soon"), "'soon' is not a date."),
+    ],
 )
 def test_wrong_input(
     trained: Trained,
@@ -122,9 +192,8 @@ def test_wrong_input(
 
 
 def test_a_project_without_a_catalogue(trained: Trained, tmp_path: Path) -> None:
-    text = (trained.folder / "foresight.toml").read_text(encoding="utf-8")
-    for name in ("registry", "state"):
-        text = text.replace(f'folder = "{name}"', f'folder = "{trained.folder / name}"')
-    (tmp_path / "foresight.toml").write_text(text.replace('catalogue = "actions.toml"', ""), encoding="utf-8")
+    copied(trained, tmp_path)
+    file = tmp_path / "foresight.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('catalogue = "actions.toml"', ""), encoding="utf-8")
     with pytest.raises(UsageError, match="no action catalogue"):
         Project.open(tmp_path).plan_campaign(as_of=AS_OF)
