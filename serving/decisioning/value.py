@@ -56,9 +56,25 @@ def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
     """
     margin = np.asarray(uplift * terms.value, dtype=np.float64)
     incentive = spread(np.asarray((uplift + terms.taken_anyway) * terms.incentive), margin.shape)
-    contact = np.full(margin.shape, terms.contact)
+    contact = np.empty(margin.shape)
+    contact.fill(terms.contact)  # np.full takes longer than the rest of it for one customer
     if terms.lever == 1.0:
         return ValueParts(margin, contact, incentive, np.zeros(margin.shape))
     without = margin - contact - incentive
     effect = margin * (terms.lever - 1.0)
     return ValueParts(margin, contact, incentive, np.where(without < 0, np.minimum(effect, -without), effect))
+
+
+def incremental_total(uplift: Floats, terms: ActionTerms) -> Floats:
+    """``incremental_value(uplift, terms).total`` by the same steps, where nobody asks for the parts: for many draws,
+    most of the time goes into arrays."""
+    total = np.asarray(uplift * terms.value, dtype=np.float64)
+    effect = total * (terms.lever - 1.0) if terms.lever != 1.0 else None
+    total -= terms.contact
+    if terms.incentive:
+        cost = uplift + terms.taken_anyway
+        cost *= terms.incentive
+        total -= cost
+    if effect is not None:
+        total += np.where(total < 0, np.minimum(effect, -total), effect)
+    return total
