@@ -67,6 +67,8 @@ class DecisionStore:
         except (OperationalError, InterfaceError):
             raise StoreUnavailableError from None
         self._decision = TypeAdapter(Decision)
+        # Built once: putting it together takes a fifth of the time of a decision's row, the disk apart.
+        self._new_decisions = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)
 
     def close(self) -> None:
         """Give every connection back."""
@@ -82,8 +84,7 @@ class DecisionStore:
             return 0
         rows = [self._row(decision, logged_at) for decision in decisions]
         with self._write() as connection:
-            statement = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)
-            return len(connection.execute(statement, rows).all())
+            return len(connection.execute(self._new_decisions, rows).all())
 
     def decision(self, decision_id: str) -> Decision | None:
         """The decision as it was logged; None when there is none.
