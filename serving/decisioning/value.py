@@ -66,8 +66,8 @@ def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
 
 
 def incremental_total(uplift: Floats, terms: ActionTerms) -> Floats:
-    """``incremental_value(uplift, terms).total`` by the same steps, where nobody asks for the parts: for many draws,
-    most of the time goes into arrays."""
+    """``incremental_value(uplift, terms).total`` by the same steps, equal but for the sign of a zero, to compare draws
+    with: most of the time of many draws goes into the arrays of parts that nobody asks for."""
     total = np.asarray(uplift * terms.value, dtype=np.float64)
     effect = total * (terms.lever - 1.0) if terms.lever != 1.0 else None
     total -= terms.contact
