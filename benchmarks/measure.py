@@ -12,7 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,21 @@ def seconds(run: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
+
+
+def alternating(
+    asked: Sequence[Asked], ours: Callable[[Asked], object], theirs: Callable[[Asked], object]
+) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
+    """Milliseconds of ours and theirs for each that is asked, by the clock, and of processor time."""
+    clock: tuple[list[float], list[float]] = ([], [])
+    processor: tuple[list[float], list[float]] = ([], [])
+    for each in asked:
+        for run, taken, used in zip((ours, theirs), clock, processor, strict=True):
+            begin, begin_used = time.perf_counter(), time.thread_time()
+            run(each)
+            used.append(1000 * (time.thread_time() - begin_used))
+            taken.append(1000 * (time.perf_counter() - begin))
+    return clock, processor
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 import numpy as np
 
 from benchmarks.data import AS_OF, Bench
-from benchmarks.measure import Figure, percentile
+from benchmarks.measure import Asked, Figure, alternating, percentile
 from features.engine.manifest import SnapshotManifest
 from features.engine.online import OnlineStore
 from features.engine.snapshot import Snapshot
@@ -22,7 +21,6 @@ from features.engine.snapshot import Snapshot
 NUMBERS, WORDS = 173, 7
 WIDTH = 8 * NUMBERS
 _MANY = 100  # customers of one request
-Asked = TypeVar("Asked")
 
 
 def figures(bench: Bench, *, customers: int = 1_000_000, look_ups: int = 5000) -> Iterator[Figure]:
@@ -85,18 +83,9 @@ def _look_ups(store: OnlineStore, bare: BareBlobs, customers: int, times: int, n
 def _alternating(
     asked: Sequence[Asked], ours: Callable[[Asked], object], theirs: Callable[[Asked], object]
 ) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
-    """Milliseconds of ours and theirs by the clock, and of processor time."""
-    clock: tuple[list[float], list[float]] = ([], [])
-    processor: tuple[list[float], list[float]] = ([], [])
     for each in asked[: len(asked) // 10]:
         ours(each), theirs(each)  # the first ones open connections
-    for each in asked:
-        for run, taken, used in zip((ours, theirs), clock, processor, strict=True):
-            begin, begin_used = time.perf_counter(), time.thread_time()
-            run(each)
-            used.append(1000 * (time.thread_time() - begin_used))
-            taken.append(1000 * (time.perf_counter() - begin))
-    return clock, processor
+    return alternating(asked, ours, theirs)
 
 
 def _seconds(run: Callable[[], None]) -> float:

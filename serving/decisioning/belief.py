@@ -37,7 +37,8 @@ class Draws:
     def at(self, rows: slice) -> Floats:
         """Of the customers ``rows``, shape (customers or 1, draws)."""
         centre, spread = (part if len(part) == 1 else part[rows] for part in (self.centre, self.spread))
-        return centre[:, None] + spread[:, None] * self.noise
+        drawn = spread[:, None] * self.noise
+        return np.add(centre[:, None], drawn, out=drawn if len(spread) >= len(centre) else None)
 
 
 class Belief(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -16,6 +17,8 @@ from kernel.errors import DataError, did_you_mean
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Cell = float | str | bool | None
+Row = Mapping[str, Cell]
 
 
 class Kind(StrEnum):
@@ -49,6 +52,7 @@ class Columns:
 
     Attributes:
         rows: how many customers.
+        kept: what was found about them before, by the text of the rule: many actions share one.
     """
 
     def __init__(self, frame: pd.DataFrame, *, where: str = "the customers to decide for") -> None:
@@ -56,6 +60,9 @@ class Columns:
         self._frame = frame
         self._where = where
         self._vectors: dict[str, Vector] = {}
+        self._cells: list[dict[str, Cell]] = []
+        self._in_cells: set[str] = set()
+        self.kept: dict[str, Any] = {}
 
     def vector(self, name: str) -> Vector:
         """The column ``name``, of shape (rows,). NaN, None and infinite numbers are NULL.
@@ -74,6 +81,22 @@ class Columns:
             self._vectors[name] = _vector(cast("pd.Series", self._frame[name]), name, self._where)
         return self._vectors[name]
 
+    def cells(self, names: Iterable[str]) -> Sequence[Row]:
+        """The rows in plain values, each with at least the columns ``names``; None for NULL.
+
+        Raises:
+            DataError: as :meth:`vector`.
+        """
+        if not self._cells:
+            self._cells = [{} for _ in range(self.rows)]
+        for name in names:
+            if name not in self._in_cells:
+                vector = self.vector(name)
+                for row, value, null in zip(self._cells, vector.values.tolist(), vector.null.tolist(), strict=True):
+                    row[name] = None if null else value
+                self._in_cells.add(name)
+        return self._cells
+
     def take(self, rows: Ints) -> Columns:
         """The columns that were read so far, with only ``rows`` (positions)."""
         part = Columns(self._frame.iloc[:0], where=self._where)
@@ -85,9 +108,20 @@ class Columns:
 
 
 def _vector(series: pd.Series, name: str, where: str) -> Vector:
+    dtype: object = series.dtype
+    # The usual types first: on one row, the questions that pandas answers below take longer than a rule.
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        numbers = series.to_numpy(dtype=np.float64)
+        return _unknown_if_all(np.isnan(numbers)) or _numbers(numbers)
+    if isinstance(dtype, pd.StringDtype):
+        objects = series.to_numpy(dtype=object, na_value=None)
+        null = np.fromiter((value is None for value in objects), dtype=np.bool_, count=len(objects))
+        return _unknown_if_all(null) or _texts(objects, null)
     null = np.asarray(series.isna(), dtype=np.bool_)
-    if null.all():
-        return Vector(Kind.UNKNOWN, np.zeros(len(null)), null)
+    if unknown := _unknown_if_all(null):
+        return unknown
+    if isinstance(dtype, np.dtype) and dtype.kind == "b":
+        return Vector(Kind.BOOLEAN, series.to_numpy(), null)
     if pd.api.types.is_bool_dtype(series.dtype):
         return Vector(Kind.BOOLEAN, np.asarray(series.fillna(False), dtype=np.bool_), null)
     if pd.api.types.is_numeric_dtype(series.dtype):
@@ -95,8 +129,7 @@ def _vector(series: pd.Series, name: str, where: str) -> Vector:
     objects = series.astype(object).to_numpy()
     present = {type(value) for value in objects[~null]}
     if all(issubclass(found, str) for found in present):
-        texts = np.where(null, "", objects).astype(object)
-        return Vector(Kind.TEXT, texts, null)
+        return _texts(objects, null)
     if all(issubclass(found, bool | np.bool_) for found in present):
         return Vector(Kind.BOOLEAN, np.where(null, False, objects).astype(np.bool_), null)
     if all(issubclass(found, int | float | Decimal | np.number) and found is not bool for found in present):
@@ -106,6 +139,14 @@ def _vector(series: pd.Series, name: str, where: str) -> Vector:
         where=where,
         fix="Rules know these three types; turn a date into a number of days before as_of.",
     )
+
+
+def _unknown_if_all(null: Bools) -> Vector | None:
+    return Vector(Kind.UNKNOWN, np.zeros(len(null)), null) if null.all() else None
+
+
+def _texts(objects: npt.NDArray[Any], null: Bools) -> Vector:
+    return Vector(Kind.TEXT, np.where(null, "", objects).astype(object), null)
 
 
 def _numbers(values: Floats) -> Vector:

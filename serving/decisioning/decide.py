@@ -169,7 +169,7 @@ def decide(
     """
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}.", where="decide", fix="Ask for at least one recommendation.")
-    _check_frame(frame)
+    names, statuses = _identities(frame)
     context = _Context(
         catalogue,
         parse_as_of(as_of),
@@ -182,27 +182,29 @@ def decide(
         feature_snapshot,
         state,
     )
-    consented = np.asarray(frame["status"].astype(object) != Status.NO_CONSENT.value, dtype=np.bool_)
     explainers = Explainers.of(catalogue, currency)
-    if consented.all():
-        return _weighed(context, frame, beliefs or {}, explainers, top_k)
-    rows = np.flatnonzero(consented)
-    known = {action: belief.take(rows) for action, belief in (beliefs or {}).items()}
-    decisions = dict(zip(rows.tolist(), _weighed(context, frame.iloc[rows], known, explainers, top_k), strict=True))
-    others = np.flatnonzero(~consented)
-    decisions |= dict(zip(others.tolist(), _unprofiled(context, frame.iloc[others], explainers), strict=True))
-    return [decisions[row] for row in range(len(frame))]
+    rows = [row for row, status in enumerate(statuses) if status != Status.NO_CONSENT.value]
+    if len(rows) == len(names):
+        return _weighed(context, names, frame, beliefs or {}, explainers, top_k)
+    known = {action: belief.take(np.array(rows, dtype=np.int64)) for action, belief in (beliefs or {}).items()}
+    some = [names[row] for row in rows]
+    weighed = _weighed(context, some, frame.iloc[rows], known, explainers, top_k)
+    decisions = dict(zip(rows, weighed, strict=True))
+    others = [row for row in range(len(names)) if row not in decisions]
+    some = [names[row] for row in others]
+    decisions |= dict(zip(others, _unprofiled(context, some, frame.iloc[others], explainers), strict=True))
+    return [decisions[row] for row in range(len(names))]
 
 
-def _customers(context: _Context, frame: pd.DataFrame) -> tuple[list[_Customer], Rulings]:
-    """Whom the rows are of, and what contact policy rules about them."""
-    names = [str(customer) for customer in frame["customer_id"].tolist()]
+def _customers(context: _Context, names: Sequence[str]) -> tuple[list[_Customer], Rulings]:
+    """The customers, and what contact policy rules about them."""
     ruled = NO_RULINGS if context.state is None else rulings(context.catalogue, context.state, names)
     return [context.customer(name, ruled.of(row)) for row, name in enumerate(names)], ruled
 
 
 def _weighed(
     context: _Context,
+    names: Sequence[str],
     frame: pd.DataFrame,
     beliefs: Mapping[str, Belief],
     explainers: Explainers,
@@ -210,7 +212,7 @@ def _weighed(
 ) -> list[Decision]:
     """Of customers who may be profiled."""
     catalogue, language = context.catalogue, context.language
-    customers, ruled = _customers(context, frame)
+    customers, ruled = _customers(context, names)
     columns = Columns(frame)
     offers = make_offers(catalogue, beliefs, context.day, columns, ruled, context.prices)
     owed = Owed.to_profiled(catalogue, context.day, columns, ruled)
@@ -239,9 +241,9 @@ def _weighed(
     return decisions
 
 
-def _unprofiled(context: _Context, frame: pd.DataFrame, explainers: Explainers) -> list[Decision]:
+def _unprofiled(context: _Context, names: Sequence[str], frame: pd.DataFrame, explainers: Explainers) -> list[Decision]:
     """Of customers who may not be profiled."""
-    customers, ruled = _customers(context, frame)
+    customers, ruled = _customers(context, names)
     owed = Owed.to_unprofiled(context.catalogue, context.day, Columns(frame), ruled)
     candidates = [nothing_candidates(context.catalogue.do_nothing, np.zeros(len(frame)), context.language)]
     candidates += owed.candidates(context.language, explainers)
@@ -276,17 +278,20 @@ def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Fl
     return greedy, choice_probabilities(greedy, share, eligible, settings, chance)
 
 
-def _check_frame(frame: pd.DataFrame) -> None:
+def _identities(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Customer ids and statuses, checked."""
     where = "the customers to decide for"
     for name in ("customer_id", "status"):
         if name not in frame.columns:
             near = did_you_mean(name, map(str, frame.columns))
             raise DataError(f"The column '{name}' is missing.", where=where, fix=f"Give one row per customer. {near}")
+    names, statuses = [str(customer) for customer in frame["customer_id"].tolist()], frame["status"].tolist()
     known = {status.value for status in Status}
-    if not known.issuperset(frame["status"].astype(object).unique()):
+    if not known.issuperset(statuses):
         raise DataError("A customer's status is unknown.", where=where, fix=f"Known: {', '.join(sorted(known))}.")
-    if frame["customer_id"].astype(str).duplicated().any():
+    if len(set(names)) < len(names):
         raise DataError("A customer appears twice.", where=where, fix="Give one row per customer.")
+    return names, statuses
 
 
 def _recommended(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,9 +13,7 @@ from serving.decisioning.action import Offerable
 from serving.decisioning.catalogue import STAGES
 from serving.decisioning.columns import Bools, Columns, Ints
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings
-from serving.decisioning.rules import Rule
-
-_FEW = 16  # rows up to which a loop is quicker than what numpy has for many
+from serving.decisioning.rules import FEW_ROWS, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Filters:
         codes: list[Ints] = [np.ones(rows, dtype=np.int64) for _ in tables]
         for stage in STAGES:
             if rule := rules.get(stage):
-                tables.append(_reason_codes(stage, rule))
+                tables.append(_reason_codes(stage, rule.reasons))
                 codes.append(rule.evaluate(self._columns).reason)
         channel, closed = self._channels(action)
         ruled, own = self._ruled, self._ruled.actions.get(action.id, {})
@@ -96,7 +95,7 @@ class Filters:
         if channel not in self._closed:
             found = [""] * self._columns.rows
             if rule := self._permissions.get(channel):
-                table = _reason_codes(f"channel:{channel}", rule)
+                table = _reason_codes(f"channel:{channel}", rule.reasons)
                 found = [table[code] for code in rule.evaluate(self._columns).reason.tolist()]
             for row, code in self._ruled.channels.get(channel, {}).items():
                 found[row] = found[row] or code
@@ -104,28 +103,27 @@ class Filters:
         return self._closed[channel]
 
 
-def _reason_codes(stage: str, rule: Rule) -> tuple[str, ...]:
-    return tuple(
-        reason if not reason or reason.startswith("missing:") else f"{stage}: {reason}" for reason in rule.reasons
-    )
+@lru_cache(maxsize=4096)
+def _reason_codes(stage: str, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(one if not one or one.startswith("missing:") else f"{stage}: {one}" for one in reasons)
 
 
 def _joined(*parts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(code for part in parts for code in part))
+    return tuple(dict.fromkeys(code for part in parts for code in part if code))
 
 
 def _listed(tables: Sequence[tuple[str, ...]], codes: Sequence[Ints], rows: int) -> list[tuple[str, ...]]:
-    """Per customer, the reasons that the codes stand for; customers with the same share one tuple."""
+    """Per customer, the reasons that the codes stand for, each once and in order; customers with the same share one."""
     if not tables:
         return [()] * rows
-    if rows <= _FEW:
-        by_row = zip(*(code.tolist() for code in codes), strict=True)
-        return [_joined(tuple(filter(None, map(tuple.__getitem__, tables, own)))) for own in by_row]
+    if rows <= FEW_ROWS:
+        return [_named(tables, own) for own in zip(*(code.tolist() for code in codes), strict=True)]
     combined = np.ravel_multi_index(tuple(codes), tuple(len(table) for table in tables))
     distinct, positions = np.unique(combined, return_inverse=True)
     parts = np.unravel_index(distinct, tuple(len(table) for table in tables))
-    lists = [
-        _joined(tuple(filter(None, (table[part[row]] for table, part in zip(tables, parts, strict=True)))))
-        for row in range(len(distinct))
-    ]
+    lists = [_named(tables, own) for own in zip(*(part.tolist() for part in parts), strict=True)]
     return [lists[position] for position in positions.tolist()]
+
+
+def _named(tables: Sequence[tuple[str, ...]], codes: Sequence[int]) -> tuple[str, ...]:
+    return _joined(tuple(table[code] for table, code in zip(tables, codes, strict=True)))

@@ -55,7 +55,9 @@ class Offer:
 
     def candidates(self, probability: Floats, language: str, explainer: ActionExplainer) -> list[Candidate]:
         """What is recorded for each customer; ``probability``: of being chosen, shape (customers,)."""
-        unknown, known = np.isnan(self.total), np.zeros(len(self.total), dtype=np.bool_)
+        rows = len(self.total)
+        gaps = np.isnan(self.total).tolist()
+        unknown = gaps if any(gaps) else None
         bounds = [self.belief.quantile(end) for end in INTERVAL]
         ends = [incremental_value(bound, self.terms).total for bound in bounds]
         candidate = _builder(self, language)
@@ -65,15 +67,15 @@ class Offer:
                 self.filtered.reasons,
                 map(explainer.why_not, self.filtered.reasons),
                 self.filtered.channel,
-                *(_listed(uplift, known) for uplift in (self.belief.mean, *bounds)),
-                _listed(self.terms.value, unknown),
-                _listed(self.parts.incentive_cost, known),
-                _listed(self.parts.expected_margin, unknown),
-                _listed(self.parts.lever_effect, unknown),
-                *(_amounts(part, known) for part in (self.parts.fatigue_cost, self.parts.price)),
-                _listed(self.total, unknown),
-                _listed(np.minimum(*ends), unknown),
-                _listed(np.maximum(*ends), unknown),
+                *(_listed(uplift, rows) for uplift in (self.belief.mean, *bounds)),
+                _listed(self.terms.value, rows, unknown),
+                _listed(self.parts.incentive_cost, rows),
+                _listed(self.parts.expected_margin, rows, unknown),
+                _listed(self.parts.lever_effect, rows, unknown),
+                *(_amounts(part, rows) for part in (self.parts.fatigue_cost, self.parts.price)),
+                _listed(self.total, rows, unknown),
+                _listed(np.minimum(*ends), rows, unknown),
+                _listed(np.maximum(*ends), rows, unknown),
                 probability.tolist(),
                 strict=True,
             )
@@ -131,15 +133,15 @@ def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
     return candidate
 
 
-def _amounts(values: Floats | None, known: Bools) -> list[Any]:
-    return [0.0] * len(known) if values is None else _listed(values, known)
+def _amounts(values: Floats | None, rows: int) -> list[Any]:
+    return [0.0] * rows if values is None else _listed(values, rows)
 
 
-def _listed(values: Floats, unknown: Bools) -> list[float | None]:
-    full = spread(values, unknown.shape).tolist()
-    if not unknown.any():
-        return full
-    return [None if gap else value for value, gap in zip(full, unknown.tolist(), strict=True)]
+def _listed(values: Floats, rows: int, unknown: list[bool] | None = None) -> list[float | None]:
+    full: list[float | None] = values.tolist()
+    if len(full) != rows:
+        full *= rows
+    return full if unknown is None else [None if gap else value for value, gap in zip(full, unknown, strict=True)]
 
 
 def nothing_candidates(nothing: DoNothing, probability: Floats, language: str) -> list[Candidate]:

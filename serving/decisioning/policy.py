@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving.decisioning.belief import Draws
 from serving.decisioning.columns import Bools, Floats, Ints
-from serving.decisioning.value import ActionTerms, incremental_value
+from serving.decisioning.value import ActionTerms, incremental_total
 
 ALGORITHM = 1  # raise it whenever the same settings and catalogue would give other probabilities
 SEED_BITS = 53  # the largest whole numbers that JSON readers and float64 keep exactly
-_CELLS = 1 << 16  # rows x draws at a time: half a megabyte per array stays in the cache
+_CELLS = 1 << 15  # rows x draws at a time: a quarter of a megabyte per array, so that the four in use stay in the cache
 
 
 class PolicySettings(BaseModel):
@@ -84,16 +84,21 @@ def _wins(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools,
     best = np.zeros((count, draws[0].count))
     winner = np.zeros(best.shape, dtype=np.int16)
     for index in range(actions):
-        if not eligible[:, index].any():
+        possible = eligible[:, index]
+        if not possible.any():
             continue
         of = terms[index]
         value = of.value if of.value.shape == (1,) else of.value[rows]
         fatigue = None if of.fatigue is None else of.fatigue[rows][:, None]
-        drawn = incremental_value(draws[index].at(rows), replace(of, value=value[:, None], fatigue=fatigue)).total
-        better = (drawn > best) & eligible[:, index, None]
+        drawn = incremental_total(draws[index].at(rows), replace(of, value=value[:, None], fatigue=fatigue))
+        better = drawn > best
+        if not possible.all():
+            better &= possible[:, None]
         np.copyto(best, drawn, where=better)
-        winner[better] = index + 1
-    return np.stack([np.count_nonzero(winner == candidate, axis=1) for candidate in range(actions + 1)], axis=1)
+        np.copyto(winner, index + 1, where=better)
+    # Each customer's candidates have numbers of their own, so that one pass counts them all.
+    first = np.arange(count)[:, None] * (actions + 1)
+    return np.bincount((winner + first).ravel(), minlength=count * (actions + 1)).reshape(count, actions + 1)
 
 
 def greedy_choice(value: Floats, eligible: Bools) -> Ints:
@@ -103,13 +108,9 @@ def greedy_choice(value: Floats, eligible: Bools) -> Ints:
         value: expected incremental values, shape (customers, actions); NaN only where not eligible.
         eligible: shape (customers, actions).
     """
-    best = np.zeros(len(value))
-    choice = np.zeros(len(value), dtype=np.int64)
-    for index in range(value.shape[1]):
-        better = eligible[:, index] & (value[:, index] > best)
-        best = np.where(better, value[:, index], best)
-        choice = np.where(better, index + 1, choice)
-    return choice
+    worth = np.zeros((len(value), value.shape[1] + 1))
+    np.copyto(worth[:, 1:], value, where=eligible & (value > 0))
+    return worth.argmax(axis=1)  # of equal ones the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +192,8 @@ def seed_of(decision_id: str, settings: PolicySettings) -> int:
 def draw(probabilities: Floats, seeds: Sequence[int]) -> Ints:
     """One candidate per customer, drawn from its row of ``probabilities`` by its seed alone; shape (customers,)."""
     point = np.array(seeds, dtype=np.float64) / (1 << SEED_BITS)
-    passed = np.zeros(len(probabilities))
-    chosen = np.full(len(probabilities), -1, dtype=np.int64)
-    last = np.zeros(len(probabilities), dtype=np.int64)
-    for candidate in range(probabilities.shape[1]):
-        column = probabilities[:, candidate]
-        passed = passed + column
-        chosen = np.where((chosen < 0) & (column > 0) & (point < passed), candidate, chosen)
-        last = np.where(column > 0, candidate, last)
+    possible = probabilities > 0
+    reached = possible & (point[:, None] < np.cumsum(probabilities, axis=1))
     # The row may sum to a hair below 1, and a point may lie in the gap.
-    return cast("Ints", np.where(chosen < 0, last, chosen))
+    last = probabilities.shape[1] - 1 - possible[:, ::-1].argmax(axis=1)
+    return np.where(reached.any(axis=1), reached.argmax(axis=1), last)

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from kernel.errors import UsageError, did_you_mean
-from serving.decisioning.columns import Bools, Columns, Ints, Kind, spread
+from serving.decisioning.columns import Bools, Columns, Ints, Kind, Row, spread
 from serving.decisioning.expression import (
     FUNCTIONS,
     AllOf,
@@ -28,11 +28,13 @@ from serving.decisioning.expression import (
     KindError,
     Literal,
     Not,
+    first_missing_cell,
     first_missing_field,
 )
 
 MAX_CHARACTERS = 4000
 MAX_DEPTH = 50
+FEW_ROWS = 32  # up to here plain values are faster than numpy's arrays; the answers are the same
 
 _COMPARISONS: dict[type[exp.Expression], str] = {
     exp.EQ: "=",
@@ -87,17 +89,29 @@ class Rule:
         return set()
 
     def evaluate(self, frame: Columns | pd.DataFrame) -> RuleResult:
-        """The rule for each row; NULL does not pass.
+        """The rule for each row; NULL does not pass. To be read only: equal rules share the answer.
 
         Raises:
             DataError: a column is absent or of no known type.
             UsageError: a column's type does not fit the rule.
         """
         columns = frame if isinstance(frame, Columns) else Columns(frame)
+        kept = columns.kept.get(self.text)
+        if kept is None:
+            kept = columns.kept[self.text] = self._evaluated(columns)
+        return kept
+
+    def _evaluated(self, columns: Columns) -> RuleResult:
         kinds = tuple(columns.vector(name).kind for name in self.fields)
         if kinds not in self._sound:
             self._check_kinds(dict(zip(self.fields, kinds, strict=True)))
             self._sound.add(kinds)
+        few = columns.rows <= FEW_ROWS
+        codes = [self._code(row) for row in columns.cells(self.fields)] if few else self._codes(columns)
+        reason = np.asarray(codes, dtype=np.int64)
+        return RuleResult(self, reason == 0, reason)
+
+    def _codes(self, columns: Columns) -> Ints:
         reason = np.zeros(columns.rows, dtype=np.int64)
         undecided = np.zeros(columns.rows, dtype=np.int64)
         for number, expression in enumerate(self.expressions):
@@ -107,8 +121,19 @@ class Rule:
             reason = np.where((reason == 0) & false, number + 1, reason)
             if null.any():
                 undecided = np.where((undecided == 0) & null, self._why_null(number, null, columns), undecided)
-        reason = np.where(reason == 0, undecided, reason)
-        return RuleResult(self, reason == 0, reason)
+        return np.where(reason == 0, undecided, reason)
+
+    def _code(self, row: Row) -> int:
+        undecided = 0
+        for number, expression in enumerate(self.expressions):
+            cell = expression.cell(row)
+            if cell is False:
+                return number + 1
+            if cell is None and not undecided:
+                missing = first_missing_cell(expression, row, self.fields)
+                clauses = len(self.clauses)
+                undecided = 1 + clauses + (missing if missing >= 0 else len(self.fields) + number)
+        return undecided
 
     def _why_null(self, number: int, null: Bools, columns: Columns) -> Ints:
         codes = np.zeros(columns.rows, dtype=np.int64)

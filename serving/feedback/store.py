@@ -70,6 +70,8 @@ class DecisionStore:
         except (OperationalError, InterfaceError):
             raise StoreUnavailableError from None
         self._decision = TypeAdapter(Decision)
+        # Built once: putting it together takes a fifth of the time of a decision's row, the disk apart.
+        self._new_decisions = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)
 
     def close(self) -> None:
         """Give every connection back."""
@@ -85,8 +87,7 @@ class DecisionStore:
             return 0
         rows = [self._row(decision, logged_at) for decision in decisions]
         with self._write() as connection:
-            statement = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)
-            new = set(connection.execute(statement, rows).scalars())
+            new = set(connection.execute(self._new_decisions, rows).scalars())
             self._count_use(connection, [one for one in decisions if one.decision_id in new], logged_at)
             return len(new)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import decisions as choices
 from benchmarks import features as speed
 from benchmarks import moments, one_profile, scoring
 from benchmarks import value as worth
@@ -26,6 +27,7 @@ from features.definitions import feature_set
 from features.engine.build import build_features, write_features
 from features.engine.store import SnapshotStore
 from kernel.settings import load_settings
+from serving.feedback.store import DecisionStore
 from serving.runtime import Runtime, open_runtime_on
 from serving.scoring.scorer import Scorer
 from training.backtest import Trainer
@@ -172,6 +174,27 @@ def test_every_figure_about_value_at_a_small_size(tmp_path: Path) -> None:
     found = [*worth.figures(Bench(tmp_path), sizes=(2000, 3000), customers=3000, repetitions=1)]
     assert [figure.unit for figure in found] == ["s", "s", "s", "s", "s", "MB"]
     assert all(figure.ours > 0 and figure.baseline > 0 for figure in found)
+
+
+def test_every_figure_about_decisions_at_a_small_size(tmp_path: Path) -> None:
+    found = [*choices.figures(Bench(tmp_path), decisions=30, customers=600, repetitions=1)]
+    assert [figure.unit for figure in found] == ["ms", "ms", "s", "s"]
+    assert all(figure.ours > 0 and figure.baseline > 0 for figure in found)
+
+
+def test_decisions_unlike_the_bare_arithmetic_or_the_log_are_noticed(tmp_path: Path) -> None:
+    catalogue, customers = choices.made_up_catalogue(tmp_path), choices.made_up(40, seed=9)
+    open_actions = choices.eligible(catalogue, customers)
+    assert 0.2 < open_actions.mean() < 0.9
+    decisions = choices.decided(catalogue, customers)
+    choices.check_probabilities(decisions, customers)
+    with pytest.raises(AssertionError):
+        choices.check_probabilities(decisions, replace(customers, mean=customers.mean + 0.01))
+    store = DecisionStore(f"sqlite:///{tmp_path / 'decisions.db'}")
+    store.log_decisions([*decisions[1:], replace(decisions[0], propensity=0.5)], choices.AS_OF)
+    with pytest.raises(AssertionError):
+        choices.check_log(store, catalogue, customers)
+    store.close()
 
 
 def test_made_up_customers_are_as_their_distributions_say() -> None:

@@ -20,7 +20,7 @@ from serving.decisioning.policy import (
     seed_of,
     thompson_share,
 )
-from serving.decisioning.value import ActionTerms, incremental_value
+from serving.decisioning.value import ActionTerms, incremental_total, incremental_value
 
 USUAL = PolicySettings()
 
@@ -57,6 +57,36 @@ def test_a_lever_never_lifts_an_action_above_doing_nothing() -> None:
     almost = incremental_value(np.array([0.024]), terms(20.0, lever=2.0)).total
     assert almost.tolist() == [0.0]
     assert greedy_choice(almost[:, None], np.array([[True]])).tolist() == [0]
+
+
+@pytest.mark.parametrize("lever", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("incentive", [0.0, 1.1])
+def test_the_value_of_draws_is_the_one_with_parts(lever: float, incentive: float) -> None:
+    rng = np.random.default_rng(12)
+    uplift = rng.normal(0.02, 0.03, (40, 64))
+    for value in (rng.gamma(1, 40, (40, 1)), np.array([[30.0]])):
+        for of in (uplift, uplift[:1]):
+            known = ActionTerms(value, lever, 0.7, incentive, 0.1)
+            before = of.copy()
+            assert incremental_total(of, known).tolist() == incremental_value(of, known).total.tolist()
+            assert of.tolist() == before.tolist()
+
+
+def test_of_equal_draws_the_first_action_wins_and_nothing_before_all() -> None:
+    """Counted one draw after the other, as a person would."""
+    rng = np.random.default_rng(13)
+    levels = rng.integers(-2, 3, (4, 64)) / 4  # few different values: many ties
+    drawn = [Draws(np.zeros(1), np.ones(1), noise) for noise in levels]
+    of = [terms(1.0, contact=0.0) for _ in drawn]
+    eligible = np.array([[True, True, True, True], [False, True, False, True], [False] * 4])
+    found = thompson_share(of, drawn, eligible)
+    for row, allowed in enumerate(eligible):
+        winners = [
+            max([(0.0, 0), *((value, -1 - at) for at, value in enumerate(column) if allowed[at])])
+            for column in levels.T.tolist()
+        ]
+        counted = np.bincount([-at for _, at in winners], minlength=5)
+        assert found[row].tolist() == (counted / 64).tolist()
 
 
 def test_a_prior_is_a_beta_distribution_of_its_strength() -> None:

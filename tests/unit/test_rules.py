@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 
 from kernel.errors import DataError, UsageError
 from serving.decisioning.columns import Columns, Kind
-from serving.decisioning.rules import Rule, compile_rule
+from serving.decisioning.expression import Expression
+from serving.decisioning.rules import FEW_ROWS, Rule, RuleResult, compile_rule
 from serving.decisioning.words import in_words
 
 KNOWN = ("frequency", "spend_90d", "churn_band", "is_high_value", "days since")
@@ -29,8 +32,17 @@ def customers() -> pd.DataFrame:
     )
 
 
+def evaluated_both_ways(rule: Rule, frame: pd.DataFrame) -> RuleResult:
+    """The answer for few rows, in plain values, after a look whether many rows, in numpy, get the same."""
+    few, many = rule.evaluate(frame), rule.evaluate(pd.concat([frame] * (FEW_ROWS + 1)))
+    assert 0 < len(frame) <= FEW_ROWS
+    assert many.reason.tolist() == few.reason.tolist() * (FEW_ROWS + 1)
+    assert (many.passed.dtype, many.reason.dtype) == (few.passed.dtype, few.reason.dtype)
+    return few
+
+
 def evaluated(text: str) -> tuple[list[bool], list[str]]:
-    result = compile_rule(text, KNOWN).evaluate(customers())
+    result = evaluated_both_ways(compile_rule(text, KNOWN), customers())
     return result.passed.tolist(), result.missing.tolist()
 
 
@@ -66,7 +78,7 @@ def test_passes_and_names_the_missing_field(text: str, passed: list[bool], missi
 
 def test_the_first_field_that_matters_is_blamed_and_not_the_first_that_is_null() -> None:
     frame = pd.DataFrame({"a": [None, None], "b": [1.0, 1.0], "c": [None, 2.0]}, dtype="float64")
-    result = compile_rule("coalesce(a, b) > c", ("a", "b", "c")).evaluate(frame)
+    result = evaluated_both_ways(compile_rule("coalesce(a, b) > c", ("a", "b", "c")), frame)
     assert result.passed.tolist() == [False, False]
     assert result.missing.tolist() == ["c", ""]
 
@@ -74,7 +86,7 @@ def test_the_first_field_that_matters_is_blamed_and_not_the_first_that_is_null()
 def test_a_reason_names_the_first_clause_that_fails() -> None:
     rule = compile_rule("(frequency >= 2 and lower(churn_band) <> 'low') AND frequency < 5", KNOWN)
     assert rule.clauses == ("frequency >= 2", "LOWER(churn_band) <> 'low'", "frequency < 5")
-    result = rule.evaluate(customers())
+    result = evaluated_both_ways(rule, customers())
     assert [rule.reasons[code] for code in result.reason] == [
         "LOWER(churn_band) <> 'low'",
         "frequency >= 2",
@@ -85,14 +97,14 @@ def test_a_reason_names_the_first_clause_that_fails() -> None:
 
 def test_division_by_zero_does_not_pass_and_says_so() -> None:
     rule = compile_rule("spend_90d / frequency >= 0", KNOWN)
-    result = rule.evaluate(pd.DataFrame({"spend_90d": [0.0, 5.0], "frequency": [0, 0]}))
+    result = evaluated_both_ways(rule, pd.DataFrame({"spend_90d": [0.0, 5.0], "frequency": [0, 0]}))
     assert result.passed.tolist() == [False, False]
     assert [rule.reasons[code] for code in result.reason] == ["undefined: spend_90d / frequency >= 0"] * 2
 
 
 def test_one_row_and_many_rows_agree_even_when_the_one_is_all_null() -> None:
     rule = compile_rule("lower(churn_band) = 'low' OR spend_90d > 10", KNOWN)
-    many = rule.evaluate(customers())
+    many = evaluated_both_ways(rule, customers())
     for row in range(4):
         one = rule.evaluate(customers().iloc[[row]])
         assert (one.passed[0], one.missing[0]) == (many.passed[row], many.missing[row])
@@ -146,8 +158,9 @@ def test_declared_types_are_checked_when_the_rule_is_read() -> None:
 
 def test_undeclared_types_are_checked_when_the_columns_come() -> None:
     rule = compile_rule("frequency = 'low'", KNOWN)
-    with pytest.raises(UsageError, match="Types do not fit in 'frequency = 'low''"):
-        rule.evaluate(customers())
+    for copies in (1, FEW_ROWS):
+        with pytest.raises(UsageError, match="Types do not fit in 'frequency = 'low''"):
+            rule.evaluate(pd.concat([customers()] * copies))
 
 
 def test_a_missing_column_and_a_date_column_are_errors_of_the_data() -> None:
@@ -200,6 +213,7 @@ ROWS = st.lists(
     min_size=1,
     max_size=12,
 )
+COLUMNS = {"x": Kind.NUMBER, "y": Kind.NUMBER, "s": Kind.TEXT, "t": Kind.TEXT, "flag": Kind.BOOLEAN}
 NUMBER_LITERALS = NUMBERS.map(lambda value: str(value) if value >= 0 else f"({value})")
 TEXT_LITERALS = TEXTS.map(lambda text: "'" + text.replace("'", "''") + "'")
 
@@ -266,14 +280,41 @@ def test_every_answer_is_the_one_of_duckdb(
     oracle.executemany("INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?)", [(i, *row) for i, row in enumerate(rows)])
     truth = [value for (value,) in oracle.execute(f"SELECT ({condition}) FROM customers ORDER BY row").fetchall()]
 
-    frame = pd.DataFrame(rows, columns=["x", "y", "s", "t", "flag"])
-    known = {"x": Kind.NUMBER, "y": Kind.NUMBER, "s": Kind.TEXT, "t": Kind.TEXT, "flag": Kind.BOOLEAN}
-    rule = compile_rule(condition, known)
-    assert rule.evaluate(frame).passed.tolist() == [value is True for value in truth]
-    negated = compile_rule(f"NOT ({condition})", known).evaluate(frame)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    rule = compile_rule(condition, COLUMNS)
+    assert evaluated_both_ways(rule, frame).passed.tolist() == [value is True for value in truth]
+    negated = evaluated_both_ways(compile_rule(f"NOT ({condition})", COLUMNS), frame)
     assert negated.passed.tolist() == [value is False for value in truth]
     single = [rule.evaluate(frame.iloc[[row]]).reason[0] for row in range(len(frame))]
     assert single == rule.evaluate(frame).reason.tolist()
+
+
+def nodes(expressions: Iterable[Expression]) -> Iterator[Expression]:
+    for expression in expressions:
+        yield expression
+        yield from nodes(expression.children)
+
+
+WILD_NUMBERS = st.none() | st.floats() | st.sampled_from([0.0, -0.0, 5e-324, 1e308, -1e308, float("inf")])
+WILD_TEXTS = st.none() | TEXTS | st.sampled_from(["ß", "İ", "ﬁ", "\U0001f600", "\x00"])
+WILD_ROWS = st.lists(
+    st.tuples(WILD_NUMBERS, WILD_NUMBERS, WILD_TEXTS, WILD_TEXTS, st.none() | st.booleans()), min_size=1, max_size=4
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(condition=CONDITIONS, rows=WILD_ROWS)
+def test_plain_values_are_those_of_numpy_at_every_node(condition: str, rows: list[tuple[object, ...]]) -> None:
+    """Overflow, infinity, the sign of zero, columns that are all NULL, letters that change their length."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    rule, columns = compile_rule(condition, COLUMNS), Columns(frame)
+    evaluated_both_ways(rule, frame)
+    for node in nodes(rule.expressions):
+        vector = node.evaluate(columns)
+        nulls, values = (np.broadcast_to(part, len(frame)).tolist() for part in (vector.null, vector.values))
+        wanted = [None if null else value for null, value in zip(nulls, values, strict=True)]
+        found = [node.cell(row) for row in columns.cells(COLUMNS)]
+        assert list(map(repr, found)) == list(map(repr, wanted))
 
 
 @pytest.mark.parametrize(
