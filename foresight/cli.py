@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
 from kernel.errors import ForesightError
 
@@ -29,6 +30,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(features, name="features")
+app.command("plan-pilot", epilog="Example: foresight plan-pilot type_a -c examples/complete_journey")(plan_pilot)
+app.command(
+    "check-effect",
+    epilog="Example: foresight check-effect campaign_received -c examples/complete_journey --detail 'Type A' "
+    "--start 2017-08-08 --days 47",
+)(check_effect)
 out = Console()
 problems = Console(stderr=True)
 

@@ -42,6 +42,8 @@ from training.train import TrainingOutcome, train
 
 if TYPE_CHECKING:
     from foresight.action_training import ActionTraining
+    from foresight.effect_check import EffectCheck
+    from foresight.pilot_plan import PilotPlan, PilotQuestion
 
 Moment = str | date | datetime
 
@@ -278,6 +280,46 @@ class Project:
         finally:
             store.close()
         return prices
+
+    def plan_pilot(self, action: str, question: PilotQuestion | None = None, *, as_of: Moment) -> PilotPlan:
+        """How many customers and days a randomised pilot of an action of the catalogue takes; None: to find its prior.
+
+        Raises:
+            UsageError: the catalogue has no such action, or a number is out of range.
+        """
+        from foresight.pilot_plan import PilotQuestion, plan_pilot
+
+        return plan_pilot(self, action, question or PilotQuestion(), self.moment(as_of))
+
+    def check_effect(
+        self,
+        kind: str,
+        *,
+        start: Moment,
+        days: int,
+        detail: str | None = None,
+        entry_days: int = 1,
+        known_at: Moment | None = None,
+    ) -> EffectCheck:
+        """Whether an effect of an activity on net spend may be claimed, where nobody drew to whom it happens.
+
+        Args:
+            kind: of the activity, such as ``campaign_received``.
+            start: when it happened; features are as of then.
+            days: length of the window in which net spend counts.
+            detail: of the activity; None for any.
+            entry_days: it happened to the treated within so many days from the start.
+            known_at: None: all that is known.
+
+        Raises:
+            UsageError: no such activity is in the tables then.
+            NotEnoughDataError: the window is not over, or too few customers are treated or untreated.
+        """
+        from foresight.effect_check import Treatment, check_effect
+
+        known = self.default_as_of() if known_at is None else self.moment(known_at)
+        treatment = Treatment(kind, detail, self.moment(start), entry_days)
+        return check_effect(self, treatment, days=days, known_at=known)
 
     def what_would_change(self, customer_id: str, *, as_of: Moment) -> list[LowerBand]:
         """What would bring one customer into a lower churn band, the nearest first.

@@ -26,8 +26,6 @@ from serving.decisioning.policy import in_holdout
 from serving.decisioning.state import CampaignPrices
 from serving.runtime import Runtime, required
 
-_CHUNK = 20_000
-_NO_REASONS = 101.0  # no percentile is so high
 _SHARED_CONTROLS = 0.5  # effects are learned against the same decisions to do nothing
 HOLDOUT, MANDATORY = "holdout", "mandatory"
 
@@ -96,16 +94,14 @@ def plan_campaign(runtime: Runtime, budget: float | None) -> Campaign:
     outside: list[str] = []
     parts: list[_Values] = []
     spent: Mapping[str, float] = {}
-    for chunk in runtime.snapshot.chunks(_CHUNK):
-        scores = runtime.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
-        frame = scores.for_rules(chunk.features)
+    for features, frame in runtime.frames():
         customers = [str(name) for name in frame["customer_id"].tolist()]
         state = runtime.state_of(customers)
         ruled = NO_RULINGS if state is None else rulings(catalogue, state, customers)
         spent = {} if state is None else state.spent
         names += customers
         outside += _outside(runtime, catalogue, frame, customers, ruled)
-        known = {} if runtime.learned is None else runtime.learned.beliefs(chunk.features)
+        known = {} if runtime.learned is None else runtime.learned.beliefs(features)
         offers = make_offers(catalogue, known, runtime.as_of.date(), Columns(frame), ruled)
         parts.append(_values(offers, np.array([not why for why in outside[-len(customers) :]])))
     values = _Values(*(np.concatenate([getattr(part, of) for part in parts]) for of in _Values.__annotations__))

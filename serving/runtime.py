@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -241,12 +241,11 @@ class Runtime:
         fields = {**_kinds(self.features), **SCORE_FIELDS}
         rule = None if where is None else compile_rule(where, fields, where="the condition on customers")
         parts = [np.empty(0)]
-        for chunk in self.snapshot.chunks(_CHUNK):
-            scores = self.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
-            spend = scores.numbers["lifetime_value"].to_numpy()
+        for _, frame in self.frames():
+            spend = frame["lifetime_value"].to_numpy(np.float64)
             wanted = ~np.isnan(spend)
             if rule is not None:
-                wanted &= rule.evaluate(scores.for_rules(chunk.features)).passed
+                wanted &= rule.evaluate(frame).passed
             parts.append(spend[wanted])
         return self.scorer.value.total(np.concatenate(parts))
 
@@ -259,6 +258,17 @@ class Runtime:
         if self.state is None or self.catalogue is None:
             return None
         return self.state.read(self.catalogue, customer_ids, self.decided_at or self.clock())
+
+    def frames(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """The snapshot in parts: the features, and beside them what rules read: scores, features and attributes.
+
+        Raises:
+            UsageError: customers are looked up in the online store, which has no whole.
+            BandsUnavailableError: the bands of earlier scores cannot be read.
+        """
+        for chunk in self.snapshot.chunks(_CHUNK):
+            scores = self.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
+            yield chunk.features, scores.for_rules(chunk.features)
 
     def decide(
         self, scores: Scores, features: pd.DataFrame, as_of: datetime, snapshot: str | None = None

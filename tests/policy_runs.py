@@ -17,29 +17,11 @@ from training.evaluation.off_policy import (
 )
 from training.evaluation.policy_checks import integrity
 from training.evaluation.policy_gate import Evidence, Verdict, judge
-from training.models.rewards import expected_rewards
-from training.simulation import CHANNELS, NUMBERS, Log, Scenario, Simulation
+from training.simulation import CATEGORIES as CATEGORIES
+from training.simulation import Log, Scenario, Simulation
+from training.simulation import model_inputs as inputs
 
-CATEGORIES = (0,) * len(NUMBERS) + (len(CHANNELS),)
-
-
-def inputs(features: pd.DataFrame) -> Floats:
-    words = pd.Categorical(features["channel"], categories=CHANNELS).codes.astype(float)
-    return np.column_stack([features[list(NUMBERS)].to_numpy(float), words])
-
-
-def decisions(log: Log, reward: Floats, target: Floats, *, modelled: bool = True) -> LoggedDecisions:
-    """The log as an evaluation takes it; every decision is of another customer."""
-    rows, actions = log.probabilities.shape
-    customer = np.arange(rows)
-    known = inputs(log.features)
-    expected = (
-        expected_rewards(known, CATEGORIES, log.action, reward, customer, actions)
-        if modelled
-        else np.full((rows, actions), reward.mean())
-    )
-    propensity = log.probabilities[customer, log.action]
-    return LoggedDecisions(log.action, reward, propensity, target, expected, customer)
+decisions = Log.judged
 
 
 def softmax_of_truth(world: Simulation, features: pd.DataFrame, sharpness: float) -> Floats:

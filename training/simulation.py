@@ -15,12 +15,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kernel.part import Floats
+from training.evaluation.off_policy import LoggedDecisions
+from training.models.rewards import expected_rewards
+from training.models.uplift_learners import Trial
 
 Ints = NDArray[np.int64]
 LoggingPolicy = Callable[[pd.DataFrame], Floats]
 
 NUMBERS = tuple(f"x{i}" for i in range(8))
 CHANNELS = ("phone", "shop", "web")
+CATEGORIES = (0,) * len(NUMBERS) + (len(CHANNELS),)
+"""Number of words of each column of ``model_inputs``, 0 for a number."""
 _CORRELATION = 0.3  # of any two numbers
 _OF_CHANNEL = np.array([-0.3, 0.0, 0.3])  # log-odds
 
@@ -35,6 +40,12 @@ class Scenario(StrEnum):
     DELAYED = "delayed"  # as linear, and conversions come some days after the decision
     NEW_ACTION = "new_action"  # as linear, and the last action was never tried
     DRIFT = "drift"  # as linear, and the effects turn round within a year
+
+
+def model_inputs(features: pd.DataFrame) -> Floats:
+    """The features as a model takes them, words by their number, shape (customers, columns)."""
+    words = pd.Categorical(features["channel"], categories=CHANNELS).codes.astype(float)
+    return np.column_stack([features[list(NUMBERS)].to_numpy(float), words])
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,27 @@ class Log:
 
     def __len__(self) -> int:
         return len(self.action)
+
+    def trial(self) -> Trial:
+        """What effects are learned from; every decision is of another customer."""
+        rows = np.arange(len(self))
+        inputs = model_inputs(self.features)
+        return Trial(inputs, CATEGORIES, self.action, self.converted, self.probabilities, rows)
+
+    def judged(self, reward: Floats, target: Floats, *, modelled: bool = True) -> LoggedDecisions:
+        """The log as an evaluation of another policy takes it.
+
+        Args:
+            reward: of each decision, shape (decisions,).
+            target: the judged policy's probability of every action, shape (decisions, 1 + actions).
+            modelled: with a model's reward of every action; else the mean stands in for one.
+        """
+        rows, (_, actions) = np.arange(len(self)), self.probabilities.shape
+        if modelled:
+            expected = expected_rewards(model_inputs(self.features), CATEGORIES, self.action, reward, rows, actions)
+        else:
+            expected = np.full((len(self), actions), reward.mean())
+        return LoggedDecisions(self.action, reward, self.probabilities[rows, self.action], target, expected, rows)
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> Log:
         """The log of some decisions only."""
@@ -123,6 +155,10 @@ class Simulation:
     def value(self, features: pd.DataFrame, day: float | Floats = 0.0) -> Floats:
         """The true expected money under every action, net of its cost, shape (customers, 1 + actions)."""
         return self.margin * self.conversion(features, day) - np.array([0.0, *self.costs])
+
+    def reward(self, log: Log) -> Floats:
+        """Money that followed each decision of a log, net of its cost, shape (decisions,)."""
+        return self.margin * log.converted - np.array([0.0, *self.costs])[log.action]
 
     def worth(self, probabilities: Floats, features: pd.DataFrame, day: float | Floats = 0.0) -> float:
         """What a policy truly earns per customer.

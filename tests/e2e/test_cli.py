@@ -28,10 +28,19 @@ COMMANDS = (
     "report",
     "value",
     "plan-campaign",
+    "plan-pilot",
+    "check-effect",
     "rollback",
     "judge",
     "relocate",
 )
+
+NEEDED = {
+    "rollback": ("churn",),
+    "plan-pilot": ("type_a",),
+    "check-effect": ("campaign_received", "--start", "2017-08-08", "--days", "47"),
+}
+"""What a command does not do without."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +194,7 @@ def test_no_configuration(run: Run, tmp_path: Path) -> None:
     for command in COMMANDS:
         if command == "judge":  # which needs none
             continue
-        ran = run(command, *(["churn"] if command == "rollback" else []), "-c", tmp_path)
+        ran = run(command, *NEEDED.get(command, ()), "-c", tmp_path)
         assert ran.code == 2
         assert ran.error() == (
             "There is no such configuration file.",

@@ -16,7 +16,7 @@ from kernel.encoding import Encoding
 from kernel.part import Floats
 from tests.policy_runs import CATEGORIES, inputs
 from training.evaluation.discrimination import Interval
-from training.evaluation.off_policy import Estimate, LoggedDecisions, clustered_interval, self_normalised
+from training.evaluation.off_policy import Estimate, LoggedDecisions, self_normalised
 from training.evaluation.uplift import greedy_arms, qini, qini_difference, weighted_effects
 from training.models.uplift import fit_uplift
 from training.models.uplift_learners import Ints, Trial
@@ -142,8 +142,7 @@ def compared(setting: Setting) -> Comparison:
     policy = earned(greedy_arms(found.effects, setting.value, cost))
     arms = [earned(np.full(len(trial), arm)) for arm in range(len(ARMS))]
     best = max(arms, key=lambda one: one.value)
-    ahead = clustered_interval(policy.value - best.value, policy.influence - best.influence, trial.customer)
-    return Comparison(policy.value, tuple(one.value for one in arms), ahead)
+    return Comparison(policy.value, tuple(one.value for one in arms), policy.ahead_of(best, trial.customer))
 
 
 def as_good_as_the_best_arm_and_not_surely_better(setting: Setting) -> None:

@@ -78,6 +78,13 @@ class TestByHand:
         for name in ("DM", "DR", "SNDR", "switch-DR", "DRos"):
             assert ESTIMATORS[name](right).value == pytest.approx((1 + 0 + 6.75 + 1 + 1 + 0.8) / 3)
 
+    def test_ahead_of_another_policy_what_both_share_cancels(self) -> None:
+        other = doubly_robust(replace(LOG, target=LOGGED))
+        ahead = doubly_robust(LOG).ahead_of(other, LOG.cluster)
+        paired = gain_over_logged(LOG, LOGGED).interval(LOG.cluster)
+        assert (ahead.estimate, ahead.low, ahead.high) == pytest.approx((paired.estimate, paired.low, paired.high))
+        assert other.ahead_of(other, LOG.cluster).low == 0
+
 
 class TestRefused:
     @pytest.mark.parametrize(

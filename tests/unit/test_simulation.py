@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.simulation import Log, Scenario, Simulation
+from training.evaluation.off_policy import doubly_robust
+from training.simulation import CATEGORIES, CHANNELS, Log, Scenario, Simulation
 
 ROWS = 20_000
 
@@ -92,3 +93,17 @@ def test_part_of_a_log() -> None:
 def test_every_action_has_a_cost() -> None:
     with pytest.raises(ValueError, match="2 actions have 5 costs"):
         Simulation(Scenario.LINEAR, actions=2)
+
+
+def test_a_log_as_learning_and_judging_take_it() -> None:
+    world = Simulation.of(Scenario.LINEAR, 1)
+    log = world.log(2_000, seed=1)
+    trial, reward = log.trial(), world.reward(log)
+    assert trial.inputs.shape == (2_000, len(CATEGORIES))
+    assert (trial.inputs[:, -1] == [CHANNELS.index(word) for word in log.features["channel"]]).all()
+    assert reward == pytest.approx(10 * log.converted - np.array([0, *world.costs])[log.action])
+    judged = log.judged(reward, world.uniform(log.features))
+    truth = world.worth(world.uniform(log.features), log.features)
+    found = doubly_robust(judged).interval(judged.cluster, 0.999)
+    assert found.low <= truth <= found.high
+    assert np.ptp(log.judged(reward, log.probabilities, modelled=False).expected) == 0

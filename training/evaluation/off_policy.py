@@ -114,6 +114,10 @@ class Estimate:
         """Where the true reward lies, robust to decisions of one customer being alike."""
         return clustered_interval(self.value, self.influence, cluster, confidence)
 
+    def ahead_of(self, other: Estimate, cluster: NDArray[Any], confidence: float = 0.95) -> Interval:
+        """By how much it lies above another policy's estimate from the same decisions: what both share cancels."""
+        return clustered_interval(self.value - other.value, self.influence - other.influence, cluster, confidence)
+
 
 def inverse_propensity(log: LoggedDecisions) -> Estimate:
     """IPS: the weighted rewards. Unbiased, and moved by few large weights."""
