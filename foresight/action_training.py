@@ -71,7 +71,7 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
     say("read the log of decisions")
     log = _log(project, now)
     assumed = _assumptions(catalogue)
-    ripe = [(of, _matured(project, log, of, now)) for of in _outcomes(catalogue)]
+    ripe = [(of, _matured(project, log, of, now)) for of in learnable_outcomes(catalogue)]
     say("compute what was known of the customers")
     features = _features(project, ripe)
     columns = model_columns(project.feature_set, features)
@@ -111,7 +111,7 @@ def _matured(project: Project, log: DecisionLog, of: LearnableOutcome, now: date
     return matured(log, of, now, purchases_after(project.profiles, log.decisions, of.window_days, now))
 
 
-def _outcomes(catalogue: Catalogue) -> list[LearnableOutcome]:
+def learnable_outcomes(catalogue: Catalogue) -> list[LearnableOutcome]:
     """One for each name, kind, window and measure: what counts within 30 days is another outcome than within 60."""
     groups: dict[Outcome, list[str]] = {}
     for action in catalogue.actions:
