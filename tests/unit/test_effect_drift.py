@@ -50,6 +50,15 @@ def test_an_action_that_works_no_longer() -> None:
     assert len(rows) <= ROWS / 2
 
 
+def test_an_action_that_has_just_begun() -> None:
+    trial, day = year(Scenario.LINEAR, 3)
+    began = day >= 350
+    rows = np.flatnonzero((trial.arm != 5) | began)
+    probability = np.where(began[:, None] | (np.arange(6) != 5), trial.probability, 0.0)
+    since = replace(trial, probability=probability / probability.sum(axis=1, keepdims=True)).take(rows)
+    assert newest_alike(since, day[rows])[1] is None
+
+
 def test_of_few_decisions_all_count() -> None:
     trial, day = year(Scenario.DRIFT, 0)
     few = np.arange(0, ROWS, 4)

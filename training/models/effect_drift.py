@@ -11,7 +11,7 @@ from scipy.stats import norm
 from kernel.encoding import Encoding
 from kernel.part import Floats
 from training.evaluation.off_policy import standard_error
-from training.models.uplift import residual_slopes
+from training.models.uplift import least_errors, residual_slopes
 from training.models.uplift_learners import (
     Trial,
     chosen_penalty,
@@ -111,8 +111,7 @@ def _means_apart(older: Trial, old_outcome: Floats, newer: Trial, new_outcome: F
     for trial, outcome in ((older, old_outcome), (newer, new_outcome)):
         mean, parts = weighted_means(robust_effects(trial, outcome), trial.overlap)
         error = np.array([standard_error(len(part) * part, trial.customer)[0] for part in parts.T])
-        told.append((mean, error))
+        missed = trial.outcome - outcome[np.arange(len(trial)), trial.arm]
+        told.append((mean, np.maximum(error, least_errors(missed, trial))))
     (before, before_error), (after, after_error) = told
-    error = np.hypot(before_error, after_error)
-    known = (before_error > 0) & (after_error > 0)
-    return float(np.max(np.abs(after - before)[known] / error[known], initial=0.0))
+    return float(np.max(np.abs(after - before) / np.maximum(np.hypot(before_error, after_error), 1e-12), initial=0.0))
