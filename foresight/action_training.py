@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kernel.artefacts import FeatureColumn, model_matrix
 from kernel.clock import iso
 from kernel.errors import NotEnoughDataError
 from kernel.model_registry import CHALLENGER, ModelVersion, TrainingData, TrainingRun
 from kernel.uplift_predictor import ActionEffect, UpliftManifest, UpliftPredictor
+from serving.decisioning.action import Outcome
 from serving.decisioning.catalogue import Catalogue
 from serving.feedback.history import read_history
 from serving.feedback.store import DecisionStore
@@ -26,8 +29,11 @@ from training.action_log import DecisionLog, LearnableOutcome, Matured, matured
 from training.evaluation.policy_checks import slope_check
 from training.models.action_effects import Assumption, Learned, from_siblings, learn_effects
 from training.models.columns import model_columns
+from training.models.delayed_effects import DelayedEffects, delayed_effects
+from training.models.effect_drift import Halves, newest_alike
 from training.models.uplift import effect_slope
 from training.models.uplift_learners import Trial
+from training.purchases import purchases_after
 
 if TYPE_CHECKING:
     from foresight.project import Project
@@ -65,7 +71,7 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
     say("read the log of decisions")
     log = _log(project, now)
     assumed = _assumptions(catalogue)
-    ripe = [(of, matured(log, of, now)) for of in _outcomes(catalogue)]
+    ripe = [(of, _matured(project, log, of, now)) for of in learnable_outcomes(catalogue)]
     say("compute what was known of the customers")
     features = _features(project, ripe)
     columns = model_columns(project.feature_set, features)
@@ -73,7 +79,12 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
     notes: list[str] = []
     for of, seen in ripe:
         say(f"learn from {len(seen.arm):,} decisions about {of.name}")
-        found = None if not len(seen.arm) else learn_effects(of, _trial(of, seen, features, columns), assumed)
+        found, newest = None, None
+        if len(seen.arm):
+            trial = _trial(of, seen, features, columns)
+            rows, newest = newest_alike(trial, seen.decisions["logged_at"].astype("int64").to_numpy(float))
+            found = learn_effects(of, trial.take(rows), assumed, delayed=_delayed(seen))
+            notes += _drift_notes(of, seen, rows, newest)
         notes += _notes(of, seen, found)
         learned += [] if found is None else [found]
     if not learned:
@@ -94,16 +105,34 @@ def _log(project: Project, now: datetime) -> DecisionLog:
     return DecisionLog(history.decisions, history.probabilities, history.feedback)
 
 
-def _outcomes(catalogue: Catalogue) -> list[LearnableOutcome]:
-    """One for each name, kind and window: what counts within 30 days is another outcome than within 60."""
-    groups: dict[tuple[str, str, int], list[str]] = {}
+def _matured(project: Project, log: DecisionLog, of: LearnableOutcome, now: datetime) -> Matured:
+    if of.measured_by == "feedback":
+        return matured(log, of, now)
+    return matured(log, of, now, purchases_after(project.profiles, log.decisions, of.window_days, now))
+
+
+def learnable_outcomes(catalogue: Catalogue) -> list[LearnableOutcome]:
+    """One for each name, kind, window and measure: what counts within 30 days is another outcome than within 60."""
+    groups: dict[Outcome, list[str]] = {}
     for action in catalogue.actions:
-        of = action.outcome
-        groups.setdefault((of.name, of.kind, of.window_days), []).append(action.id)
+        groups.setdefault(action.outcome, []).append(action.id)
+    shared = Counter((of.name, of.window_days) for of in groups)
     return [
-        LearnableOutcome(f"{name}_{days}d", "value" if kind == "value" else "binary", days, tuple(actions))
-        for (name, kind, days), actions in groups.items()
+        LearnableOutcome(
+            f"{of.name}_{of.window_days}d"
+            + (f"_{of.kind}_{of.measured_by}" if shared[of.name, of.window_days] > 1 else ""),
+            of.kind,
+            of.window_days,
+            tuple(actions),
+            of.measured_by,
+        )
+        for of, actions in groups.items()
     ]
+
+
+def _delayed(seen: Matured) -> DelayedEffects | None:
+    """What decisions tell whose window is not over; None where none has matured."""
+    return delayed_effects(seen.unripe, seen.delays, float(seen.outcome.mean())) if len(seen.outcome) else None
 
 
 def _assumptions(catalogue: Catalogue) -> dict[str, Assumption]:
@@ -145,9 +174,30 @@ def _notes(of: LearnableOutcome, seen: Matured, found: Learned | None) -> list[s
         notes.append(f"{of.name}: too few matured decisions (doing nothing {counts[0]:,}, {listed}).")
     if seen.waiting:
         notes.append(f"{of.name}: {seen.waiting:,} decisions are still within their {of.window_days} days.")
+    if seen.beyond:
+        notes.append(
+            f"{of.name}: of {seen.beyond:,} decisions the {of.window_days} days reach beyond the end of the tables; "
+            "they wait for newer ones."
+        )
+    if found is not None and found.young:
+        names = ", ".join(effect.action for effect in found.young)
+        notes.append(
+            f"{of.name}: of {names} only outcomes so far are known, taken for the share that has come by then."
+        )
     if seen.early:
         notes.append(f"{of.name}: {seen.early:,} events lie before their decision and were left out.")
     return notes
+
+
+def _drift_notes(of: LearnableOutcome, seen: Matured, rows: NDArray[np.int64], found: Halves | None) -> list[str]:
+    if found is None:
+        return []
+    since = f"{seen.decisions['logged_at'].iloc[rows].min():%Y-%m-%d}"
+    return [
+        f"{of.name}: effects have changed (seen as 1 in one half of the decisions, an effect turns out as "
+        f"{found.across:.2f} in the other, and as {found.within:.2f} in its own): learned from the {len(rows):,} "
+        f"decisions since {since}."
+    ]
 
 
 def _register(
@@ -162,7 +212,11 @@ def _register(
 ) -> ActionTraining:
     settings = project.settings
     effects = [effect for one in learned for effect in one.effects.actions]
-    siblings = from_siblings(effects, assumed)
+    siblings = from_siblings(
+        [effect for one in learned for effect in one.alone],
+        assumed,
+        [effect for one in learned for effect in one.young],
+    )
     fingerprint = hashlib.sha256("\n".join(log.decisions["decision_id"].tolist()).encode()).hexdigest()
     manifest = UpliftManifest(
         project=settings.project.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import hypot
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,8 @@ class ActionEffect(Part):
         centre: what each learner says of the average customer; effects of others are told from there.
         positives: outcomes that came after the action; ``controls``: decisions to do nothing they are compared with.
         status: where the knowledge comes from.
+        spread: by how much customers differ beyond what is said of each, as a standard deviation: much, where the
+            action was seldom tried and its siblings work for some only.
     """
 
     action: str
@@ -49,6 +52,7 @@ class ActionEffect(Part):
     positives: int
     controls: int
     status: EffectStatus
+    spread: float = 0.0
 
 
 class Learners(Part):
@@ -168,7 +172,8 @@ class UpliftPredictor:
         """
         inputs = model_matrix(frame, self.manifest.columns)
         found = {
-            of.action: Effects(np.array([of.effect]), np.array([of.error]), of.status) for of in self.manifest.siblings
+            of.action: Effects(np.array([of.effect]), np.array([hypot(of.error, of.spread)]), of.status)
+            for of in self.manifest.siblings
         }
         for of in self.manifest.outcomes:
             found |= _effects(of, self.boosters[of.booster], inputs)
@@ -180,10 +185,9 @@ def _effects(of: OutcomeEffects, booster: lgb.Booster, inputs: Floats) -> dict[s
     found: dict[str, Effects] = {}
     for number, action in enumerate(of.actions):
         away = raw[:, :, number].T - np.array(action.centre)
-        # What is not known: the average effect, and what the learners are worth.
-        error = np.sqrt(
-            action.error**2 + np.maximum((straight(away, np.array(of.uncertainty)) * away).sum(axis=1), 0.0)
-        )
+        # What is not known: the average effect, by how much this customer differs, and what the learners are worth.
+        learners = np.maximum((straight(away, np.array(of.uncertainty)) * away).sum(axis=1), 0.0)
+        error = np.sqrt(action.error**2 + action.spread**2 + learners)
         mean = action.effect + straight(away, np.array([of.weights]).T)[:, 0]
         found[action.action] = Effects(mean, error, action.status)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from foresight.action_training import ActionTraining
+from foresight.action_training import ActionTraining, learnable_outcomes
 from foresight.cli import app
 from foresight.project import Project
 from kernel.errors import NotEnoughDataError, UsageError
@@ -23,13 +24,14 @@ from serving.feedback.store import DecisionStore
 from serving.runtime import load_effects, open_catalogue
 from serving.schemas import FeedbackEvent, FeedbackRequest
 from tests.projects import TinyProject
-from tests.shops import ENDS, sound_shop
+from tests.shops import ENDS, Shop, sound_shop
 
 AS_OF = ENDS.to_pydatetime().replace(tzinfo=UTC)
 DECIDED = AS_OF + timedelta(hours=8)
 LATER = AS_OF + timedelta(days=60)
 HALF = 45  # years
 EXPLORE = PolicySettings(thompson=0.0, uniform=1.0)  # everything alike, so that a small log tells much
+CATALOGUE = '\n[actions]\ncatalogue = "actions.toml"\n'
 
 ACTIONS = """
 [[action]]
@@ -64,7 +66,7 @@ def converts(decision: Decision, age: float, random: np.random.Generator) -> boo
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("shop")
     shop = sound_shop()
-    shop.windows += '\n[actions]\ncatalogue = "actions.toml"\n'
+    shop.windows += CATALOGUE
     tiny = TinyProject(folder)
     tiny.write("actions.toml", ACTIONS)
     return Project.open(shop.settings(tiny).file)
@@ -167,6 +169,73 @@ def test_decisions_go_by_it(learned: ActionTraining, project: Project, features:
         model_versions=(model.version,),
     )
     assert again == [decisions[17]]
+
+
+EARLIER = AS_OF - timedelta(days=60)
+
+
+@pytest.fixture(scope="module")
+def selling() -> Shop:
+    return sound_shop()
+
+
+@pytest.fixture(scope="module")
+def decided(selling: Shop, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Decision]]:
+    """Letters and calls that change nothing, 60 days before the tables end and at their end; nobody reports them."""
+    tiny = TinyProject(tmp_path_factory.mktemp("bought"))
+    tiny.write("actions.toml", ACTIONS.replace("window_days = 30", 'window_days = 30, measured_by = "purchases"'))
+    project = Project.open(replace(selling, windows=selling.windows + CATALOGUE).settings(tiny).file)
+    catalogue = open_catalogue(project.settings, project.feature_set)
+    assert catalogue is not None
+    made: list[Decision] = []
+    store = DecisionStore(project.settings.state_url)
+    for as_of in (EARLIER, AS_OF):
+        features = project.features(as_of=as_of)
+        frame = features.assign(customer_id=features.index, status="scored", lifetime_value=50.0)
+        decisions = decide(catalogue, frame, as_of=as_of, settings=EXPLORE, currency="EUR")
+        store.log_decisions(decisions, as_of)
+        made += decisions
+    store.close()
+    return project, made
+
+
+class TestPurchases:
+    def test_effects_are_learned_without_feedback(self, selling: Shop, decided: tuple[Project, list[Decision]]) -> None:
+        project, made = decided
+        learned = project.train_actions(known_until=LATER)
+        start = pd.Timestamp(EARLIER).tz_localize(None)
+        sales = selling.sales
+        inside = (sales["event_time"] > start) & (sales["event_time"] <= start + pd.Timedelta(days=30))
+        bought = set(sales.loc[inside & (sales["amount"] > 0), "customer_id"])
+        for effect in learned.effects:
+            ours = {one.customer_id for one in made if one.as_of == EARLIER and one.chosen == effect.action}
+            assert effect.positives == len(ours & bought)
+            assert abs(effect.effect) <= 3 * effect.error
+        beyond = sum(one.as_of == AS_OF for one in made)
+        assert f"of {beyond:,} decisions the 30 days reach beyond the end of the tables" in " ".join(learned.notes)
+
+    def test_a_window_that_the_tables_do_not_cover_is_not_over(self, decided: tuple[Project, list[Decision]]) -> None:
+        project, made = decided
+        with pytest.raises(NotEnoughDataError) as caught:
+            project.train_actions(known_until=EARLIER + timedelta(days=29))
+        old = sum(one.as_of == EARLIER for one in made)
+        assert f"{old:,} decisions are still within their 30 days" in caught.value.fix
+
+
+def test_outcomes_are_told_apart_by_how_they_are_measured(tmp_path: Path) -> None:
+    tiny = TinyProject(tmp_path)
+    first, second = ACTIONS.split('id = "call"')
+    both = second.replace("window_days = 30", 'window_days = 30, measured_by = "purchases"')
+    tiny.write("actions.toml", f'{first}id = "call"{both}')
+    shop = sound_shop()
+    project = Project.open(replace(shop, windows=shop.windows + CATALOGUE).settings(tiny).file)
+    catalogue = open_catalogue(project.settings, project.feature_set)
+    assert catalogue is not None
+    found = {of.name: (of.actions, of.measured_by) for of in learnable_outcomes(catalogue)}
+    assert found == {
+        "order_again_30d_binary_feedback": (("mail",), "feedback"),
+        "order_again_30d_binary_purchases": (("call",), "purchases"),
+    }
 
 
 def test_nothing_has_matured_yet(project: Project, log: list[Decision]) -> None:

@@ -126,6 +126,55 @@ def test_an_action_that_was_hardly_tried_is_left_out() -> None:
     assert [effect.action for effect in found.effects.actions] == ["a", "c", "d", "e"]
 
 
+@pytest.fixture(scope="module")
+def seldom_tried() -> tuple[Trial, Learned]:
+    """One action was drawn a twentieth as often as the others, and only in the second half of the log."""
+    of = WORLD.log(12_000, seed=4)
+    newer = np.arange(len(of)) >= 6000
+    ours = (of.action == 5) & newer
+    rows = np.flatnonzero((of.action != 5) | (ours & (np.cumsum(ours) <= 80)))
+    probability = of.probabilities[rows]
+    probability[:, 5] *= newer[rows] * 80 / np.count_nonzero(ours)
+    probability /= probability.sum(axis=1, keepdims=True)
+    known = inputs(of.features)[rows]
+    found = Trial(known, CATEGORIES, of.action[rows], of.converted[rows], probability, np.arange(len(rows)))
+    learned = learn_effects(OUTCOME, found, UNSURE)
+    assert learned is not None
+    return found, learned
+
+
+class TestSeldomTried:
+    def test_its_error_is_that_of_its_own_decisions(self, seldom_tried: tuple[Trial, Learned]) -> None:
+        _, learned = seldom_tried
+        *others, seldom = [own.error for own in learned.alone]
+        # A twentieth of the decisions: four to five times the error, though the rest of the log is as long.
+        assert seldom > 3 * max(others)
+
+    def test_it_stays_near_its_siblings(self, seldom_tried: tuple[Trial, Learned]) -> None:
+        _, learned = seldom_tried
+        prior = from_siblings(learned.alone[:4], UNSURE)[0]
+        own, seldom = learned.alone[4], learned.effects.actions[4]
+        assert abs(seldom.effect - prior.effect) < abs(seldom.effect - own.effect)
+        assert seldom.error < 0.5 * own.error
+
+    def test_little_is_said_of_who_gains_and_the_rest_is_unsure(self, seldom_tried: tuple[Trial, Learned]) -> None:
+        _, learned = seldom_tried
+        said = learned.fit.effects(inputs(WORLD.customers(2000, seed=8))).std(axis=0)
+        assert said[4] < 0.8 * said[:4].mean()
+        *others, seldom = [effect.spread for effect in learned.effects.actions]
+        assert seldom > 0.8 * said[:4].mean()
+        assert max(others) < 0.5 * seldom
+
+    def test_decisions_in_which_it_could_not_be_drawn_tell_nothing_of_it(
+        self, seldom_tried: tuple[Trial, Learned]
+    ) -> None:
+        of, learned = seldom_tried
+        assert not of.overlap[of.probability[:, 5] == 0, 4].any()
+        truth = WORLD.conversion(WORLD.customers(20_000, seed=8))
+        mean = float((truth[:, 5] - truth[:, 0]).mean())
+        assert abs(learned.effects.actions[4].effect - mean) <= 2 * learned.effects.actions[4].error
+
+
 @pytest.mark.parametrize("spoilt", ["nothing", "one arm", "no outcome"])
 def test_too_little_to_learn_from(spoilt: str) -> None:
     of = trial(400)
@@ -138,9 +187,16 @@ def test_too_little_to_learn_from(spoilt: str) -> None:
     assert learn_effects(OUTCOME, of, UNSURE) is None
 
 
-def effect(name: str, size: float, error: float = 0.01) -> ActionEffect:
+def effect(name: str, size: float, error: float = 0.01, spread: float = 0.0) -> ActionEffect:
     return ActionEffect(
-        action=name, effect=size, error=error, centre=(), positives=300, controls=500, status=EffectStatus.CALIBRATED
+        action=name,
+        effect=size,
+        error=error,
+        centre=(),
+        positives=300,
+        controls=500,
+        status=EffectStatus.CALIBRATED,
+        spread=spread,
     )
 
 
@@ -162,6 +218,28 @@ class TestSiblings:
         assert from_siblings([effect("a", 0.02)], UNSURE) == ()
         found = from_siblings([effect("a", 0.02), effect("b", 0.03)], self.ASSUMED)
         assert "call" not in {one.action for one in found}
+
+    def test_customers_differ_in_it_as_they_do_in_its_siblings(self, learned: Learned) -> None:
+        assumed = UNSURE | {"f": UNSURE["e"]}
+        known = [effect(name, 0.02, spread=spread) for name, spread in (("a", 0.03), ("b", 0.05))]
+        new = from_siblings(known, assumed)[-1]
+        assert new.spread == pytest.approx(np.sqrt((0.03**2 + 0.05**2) / 2))
+        found = predictor(learned, siblings=(new,)).effects(WORLD.customers(2, seed=1))[new.action]
+        assert found.error == pytest.approx([np.hypot(new.error, new.spread)])
+
+    def test_what_came_so_far_and_siblings_count_by_their_precision(self) -> None:
+        known = [effect(name, size) for name, size in (("a", 0.02), ("b", 0.03), ("c", 0.04))]
+        prior = from_siblings(known, UNSURE)[0]
+        own = effect("d", 0.2, 0.02)
+        both = from_siblings(known, UNSURE, [own])[0]
+        assert prior.effect < both.effect < own.effect
+        assert both.error == pytest.approx((prior.error**-2 + own.error**-2) ** -0.5)
+        assert (both.status, both.positives) == (EffectStatus.LEARNING, 300)
+
+    def test_without_siblings_the_assumption_counts(self) -> None:
+        sure = {"call": Assumption(0.1, 0.02, "calls")}
+        [call] = from_siblings([], sure, [effect("call", 0.2, 0.02)])
+        assert (call.effect, call.error) == pytest.approx((0.15, 0.02 / np.sqrt(2)))
 
     def test_it_is_the_same_for_everybody(self, learned: Learned) -> None:
         model = predictor(learned, siblings=(effect("f", 0.07, 0.02),))

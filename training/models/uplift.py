@@ -26,12 +26,15 @@ from training.models.uplift_learners import (
     fit_shared_line,
     fit_x_learner,
     robust_effects,
+    weighted_means,
 )
 
 _FOLDS = 5
 _INNER_FOLDS = 2
 _SIBLINGS = 3  # of fewer, no common mean is told
 _AROUND = 0.25  # standard deviation of a learner's weight before there are data; the mean is a third
+_UNKNOWN = 1000.0  # outcomes' standard deviations: the error of a mean effect of which nothing is known
+_GRID = 40  # sizes of the differences between siblings that are looked at
 _RAREST = 0.002  # variance of an outcome below which a row counts no more
 
 
@@ -40,13 +43,17 @@ class Calibration:
     """What the learners are worth, on rows that they had not seen.
 
     Attributes:
-        effect: mean effect of each action over the rows, doubly robust, siblings drawn together, shape (actions,).
+        alone: mean effect of each action over the rows, doubly robust, shape (actions,); ``alone_error``: its standard
+            error.
+        effect: the same, siblings drawn together, shape (actions,).
         error: its standard error, shape (actions,).
         centre: mean of what each learner says, shape (3, actions).
         weights: of what each learner says beyond its mean, shape (3,); none negative, at most 1 in all.
         uncertainty: their covariance, shape (3, 3).
     """
 
+    alone: Floats
+    alone_error: Floats
     effect: Floats
     error: Floats
     centre: Floats
@@ -137,9 +144,6 @@ def calibrate(raw: Floats, scores: Floats, outcome: Floats, trial: Trial) -> Cal
         scores: doubly robust, of the same rows, shape (rows, actions).
         outcome: expected under every arm by models that had not seen the row, shape (rows, 1 + actions).
     """
-    effect = scores.mean(axis=0)
-    error = np.array([standard_error(column - column.mean(), trial.customer)[0] for column in scores.T])
-    mean, mean_error = pooled_means(effect, error)
     centre = raw.mean(axis=1)
     found, covariance = residual_slopes(raw, outcome, trial)
     learners = len(raw)
@@ -148,7 +152,45 @@ def calibrate(raw: Floats, scores: Floats, outcome: Floats, trial: Trial) -> Cal
     root = np.linalg.cholesky(sure + before).T
     target = np.linalg.solve(root.T, sure @ found + before @ np.full(learners, 1 / learners))
     weights, _ = nnls(root, target)
-    return Calibration(mean, mean_error, centre, weights / max(1.0, weights.sum()), _inverse(sure + before))
+    weights = weights / max(1.0, weights.sum())
+    uncertainty = _inverse(sure + before)
+    least = least_errors(trial.outcome - outcome[np.arange(len(trial)), trial.arm], trial)
+    alone, alone_error = _means(raw - centre[:, None], scores, least, trial, weights, uncertainty)
+    effect, error = pooled_means(alone, alone_error)
+    return Calibration(alone, alone_error, effect, error, centre, weights, uncertainty)
+
+
+def least_errors(missed: Floats, trial: Trial) -> Floats:
+    """The standard error that the mean effect of each action has at least, shape (actions,): that of outcomes which
+    vary about their models as much as those of all arms. Of twenty decisions none may convert; they would seem to be
+    exact.
+
+    Args:
+        missed: actual less expected outcome, shape (rows,).
+    """
+    counted = np.where(trial.in_arm[:, 1:], trial.overlap / np.maximum(trial.probability[:, 1:], 1e-12), 0.0)
+    rows = np.sqrt((counted**2).sum(axis=0)) / np.maximum(trial.overlap.sum(axis=0), 1e-12)
+    spread = float(np.sqrt(np.mean(missed**2)))
+    return np.where(rows > 0, rows * spread, _UNKNOWN * max(spread, 1e-12))
+
+
+def _means(
+    away: Floats, scores: Floats, least: Floats, trial: Trial, weights: Floats, uncertainty: Floats
+) -> tuple[Floats, Floats]:
+    """Mean effect of each action over all rows, and its standard error.
+
+    Scores tell the mean over the rows in which the action was likely enough; from there the learners carry it to all.
+
+    Args:
+        away: what learners say beyond their means, shape (3, rows, actions).
+        least: see ``least_errors``.
+    """
+    here, parts = weighted_means(scores, trial.overlap)
+    error = np.array([standard_error(len(column) * column, trial.customer)[0] for column in parts.T])
+    error = np.maximum(error, least)
+    apart = np.stack([weighted_means(one, trial.overlap)[0] for one in away])
+    carried = np.maximum(np.einsum("li,lm,mi->i", apart, uncertainty, apart), 0.0)
+    return here - weights @ apart, np.sqrt(error**2 + carried)
 
 
 def _inverse(matrix: Floats) -> Floats:
@@ -197,17 +239,36 @@ def effect_slope(effects: Floats, outcome: Floats, trial: Trial, confidence: flo
 
 
 def pooled_means(estimate: Floats, error: Floats) -> tuple[Floats, Floats]:
-    """Effects of sibling actions drawn towards their common mean, the more the less surely each is known (random
-    effects: DerSimonian and Laird 1986), with their standard errors."""
+    """Effects of sibling actions drawn towards their common mean, the more the less surely each is known, with their
+    standard errors; see ``random_effects``. Of fewer than three nothing is drawn together."""
     if len(estimate) < _SIBLINGS:
         return estimate, error
-    sure = 1 / error**2
-    mean = float((sure * estimate).sum() / sure.sum())
-    apart = float((sure * (estimate - mean) ** 2).sum()) - (len(estimate) - 1)
-    between = max(0.0, apart / float(sure.sum() - (sure**2).sum() / sure.sum()))
-    total = 1 / (error**2 + between)
-    common = float((total * estimate).sum() / total.sum())
-    own = between / (between + error**2)
-    # Both what is left of an action's own error, and the error of the common mean.
-    variance = own * error**2 + (1 - own) ** 2 / total.sum()
-    return common + own * (estimate - common), np.sqrt(variance)
+    own, _ = random_effects(estimate, error)
+    return own
+
+
+def random_effects(estimate: Floats, error: Floats) -> tuple[tuple[Floats, Floats], tuple[float, float]]:
+    """What is believed of the effects of sibling actions, and of one more of which nothing is known yet.
+
+    Effects are normal about a common mean. By how much they differ is not known either: a half-Cauchy distribution of
+    the size of their errors stands for it before there are data (Gelman 2006). One estimate of it would be 0 for half
+    of the groups that differ little, and intervals then hold half as much as they say.
+
+    Returns:
+        Mean and standard deviation of each, shape (actions,), and of one more.
+    """
+    usual = float(np.sqrt(len(error) / np.sum(1 / error**2)))
+    apart = usual * np.tan(np.pi / 2 * (np.arange(_GRID) + 0.5) / _GRID)[:, None]
+    total = error**2 + apart**2
+    sure = (1 / total).sum(axis=1, keepdims=True)
+    common = (estimate / total).sum(axis=1, keepdims=True) / sure
+    fit = -0.5 * (np.log(total) + (estimate - common) ** 2 / total).sum(axis=1) - 0.5 * np.log(sure[:, 0])
+    share = np.exp(fit - fit.max())
+    share /= share.sum()
+    own = apart**2 / total
+    each = common + own * (estimate - common)
+    mean, next_mean = share @ each, float(share @ common[:, 0])
+    # What is left of an action's own error, the error of the common mean, and how far it depends on the spread.
+    variance = share @ (own * error**2 + (1 - own) ** 2 / sure + (each - mean) ** 2)
+    next_variance = float(share @ (apart**2 + 1 / sure + (common - next_mean) ** 2)[:, 0])
+    return (mean, np.sqrt(variance)), (next_mean, float(np.sqrt(next_variance)))

@@ -27,7 +27,10 @@ _FOLDS = 3
 _STEPS = 50
 _ENOUGH = 1e-8  # of the loss of a row
 _SMALLEST_STEP = 1e-4
-_LARGEST_WEIGHT = 50.0
+_LARGEST_WEIGHT = 1000.0
+_SELDOM = 2.0  # times as often as a seldom arm the median action was drawn
+_SHRUNK = 0.5  # squares of deviations are so much smaller than what they estimate, for a ridge holds them
+_RARE = 0.05  # probability of an arm below which a row tells too little of it to count in full
 _ROUNDS = 80
 _SMALL = 20_000
 _TREES: dict[str, Any] = {
@@ -78,6 +81,17 @@ class Trial:
         """Shape (rows, 1 + actions)."""
         return self.arm[:, None] == np.arange(self.actions + 1)
 
+    @cached_property
+    def overlap(self) -> Floats:
+        """How much each row counts in the mean of an action's scores, see ``counted_fully``."""
+        return counted_fully(self.probability)
+
+    @cached_property
+    def thinness(self) -> Floats:
+        """How many times as often as each arm the median action was drawn, at least 1, shape (1 + actions,)."""
+        drawn = self.in_arm.sum(axis=0)
+        return np.maximum(1.0, np.median(drawn[1:]) / np.maximum(drawn, 1))
+
     def take(self, rows: NDArray[Any]) -> Trial:
         """Some rows only."""
         return replace(
@@ -93,6 +107,17 @@ class Trial:
         """The fold of each row, shape (rows,); a customer is in one."""
         _, place = np.unique(self.customer, return_inverse=True)
         return np.random.default_rng(seed).permutation(int(place.max()) + 1)[place] % count
+
+
+def counted_fully(probability: Floats) -> Floats:
+    """How much each row counts in the mean of an action's scores, shape (rows, actions): less, the less likely the
+    action or doing nothing was there, and nothing where it could not be drawn. Scores are weighed by inverse
+    probabilities, and a few of them would drown the rest.
+
+    Args:
+        probability: of each arm, doing nothing first, shape (rows, 1 + actions).
+    """
+    return np.minimum(np.minimum(1.0, probability[:, :1] / _RARE), probability[:, 1:] / _RARE)
 
 
 @dataclass(frozen=True)
@@ -151,18 +176,55 @@ def _shared_weights(trial: Trial, design: Floats) -> Floats:
 def _deviations(trial: Trial, design: Floats, shared: Floats, penalty: float, start: Floats | None = None) -> Floats:
     """Each arm's deviation from the shared line, shape (width + 1, 1 + actions).
 
+    A penalty stands beside the mean loss of a row. An arm that was seldom drawn is held towards what the other actions
+    make of doing nothing, as far as they agree, and lies as far from there as they do (empirical Bayes).
+
     Args:
         start: where to begin the search.
     """
-    penalties = np.full(design.shape[1], penalty)
-    penalties[-1] = 1e-6
-    found: list[Floats] = []
-    for arm in range(trial.actions + 1):
-        rows = trial.in_arm[:, arm]
-        offset = design[rows] @ shared
-        begin = None if start is None else start[:, arm]
-        found.append(_ridge(design[rows], trial.outcome[rows], offset, penalties, trial.kind, begin))
-    return np.stack(found, axis=1)
+    found = np.zeros((design.shape[1], trial.actions + 1))
+    often = trial.thinness < _SELDOM
+    for arm in np.flatnonzero(often).tolist():
+        found[:, arm] = _deviation(trial, arm, design, shared, np.full(design.shape[1], penalty), start)
+    if often.all():
+        return found
+    centre, square = _usual_deviation(found, often)
+    before = _SHRUNK * _noise(trial, design, shared[:, None] + found) / max(square, 1e-12)
+    for arm in np.flatnonzero(~often).tolist():
+        held = max(penalty, before / max(1, np.count_nonzero(trial.arm == arm)))
+        towards = centre if arm else np.zeros(len(centre))
+        own = _deviation(trial, arm, design, shared + towards, np.full(design.shape[1], held), None)
+        found[:, arm] = towards + own
+    return found
+
+
+def _deviation(
+    trial: Trial, arm: int, design: Floats, shared: Floats, penalties: Floats, start: Floats | None
+) -> Floats:
+    rows = trial.in_arm[:, arm]
+    penalties[-1] = 1e-6 if trial.kind == "value" else 1 / max(1, np.count_nonzero(rows))
+    begin = None if start is None else start[:, arm]
+    return _ridge(design[rows], trial.outcome[rows], design[rows] @ shared, penalties, trial.kind, begin)
+
+
+def _usual_deviation(found: Floats, often: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Where the deviation of one more action is to be expected, shape (width + 1,), and the mean square of how far from
+    there it will lie: actions that each work in their own way have a mean too, which tells nothing of another."""
+    effects = (found - found[:, :1])[:-1, 1:][:, often[1:]]
+    mean = effects.mean(axis=1)
+    actions = effects.shape[1]
+    by_chance = float(effects.var(axis=1).mean()) / max(1, actions - 1)
+    agreed = max(0.0, 1 - by_chance / max(float(np.mean(mean**2)), 1e-12)) if actions > 1 else 0.0
+    centre = found[:, 0].copy()
+    centre[:-1] += agreed * mean
+    return centre, float(np.mean((effects - agreed * mean[:, None]) ** 2))
+
+
+def _noise(trial: Trial, design: Floats, weights: Floats) -> float:
+    """What the loss of a row is measured in: 1 for log-odds, the variance about the line for money."""
+    if trial.kind == "binary":
+        return 1.0
+    return float(np.mean((trial.outcome - (design @ weights)[np.arange(len(trial)), trial.arm]) ** 2))
 
 
 def _ridge(
@@ -289,7 +351,9 @@ def fit_x_learner(trial: Trial, outcome: Floats, seed: int) -> Trees:
     possible = actions > 0
     effect = np.where(treated, trial.outcome[:, None] - outcome[:, :1], outcome[:, 1:] - trial.outcome[:, None])
     weight = np.where(treated, (1 - share) / share, np.where(untreated & possible, share / (1 - share), 0.0))
-    return fit_trees(trial.inputs, trial.categories, effect, weight, seed)
+    found = fit_trees(trial.inputs, trial.categories, effect, weight, seed)
+    # Rows of doing nothing do not make up for those that a seldom action lacks.
+    return replace(found, spread=found.spread / trial.thinness[1:])
 
 
 def robust_effects(trial: Trial, outcome: Floats) -> Floats:
@@ -309,22 +373,38 @@ def fit_robust_line(trial: Trial, scores: Floats, encoding: Encoding, seed: int)
     One ridge for all actions: the one with the least squared error on rows that it was not fitted on.
     """
     design, fold = _with_ones(encoding.design(trial.inputs)), trial.folds(_FOLDS, seed)
-    scale = scores.std(axis=0)
+    weight, thinness = trial.overlap, trial.thinness[1:]
+    mean, _ = weighted_means(scores, weight)
+    scale = np.sqrt((weight * (scores - mean) ** 2).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-12))
     scale = np.where(scale > 0, scale, 1.0)
     loss = np.zeros(len(PENALTIES))
     for number in range(_FOLDS):
         seen, unseen = fold != number, fold == number
         for i, penalty in enumerate(PENALTIES):
-            missed = scores[unseen] - design[unseen] @ _straight_fit(design[seen], scores[seen], penalty)
-            loss[i] += float(((missed / scale) ** 2).sum())
-    return _straight_fit(design, scores, PENALTIES[int(np.argmin(loss))])
+            fitted = _straight_fits(design[seen], scores[seen], weight[seen], penalty * thinness)
+            missed = scores[unseen] - design[unseen] @ fitted
+            loss[i] += float((weight[unseen] * (missed / scale) ** 2).sum())
+    return _straight_fits(design, scores, weight, PENALTIES[int(np.argmin(loss))] * thinness)
 
 
-def _straight_fit(design: Floats, target: Floats, penalty: float) -> Floats:
-    penalties = np.full(design.shape[1], penalty)
-    penalties[-1] = 0.0
-    gram = design.T @ design / len(design) + np.diag(penalties + 1e-10)
-    return np.asarray(np.linalg.solve(gram, design.T @ target / len(design)), dtype=np.float64)
+def weighted_means(scores: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Weighted mean of every column, shape (columns,), and what each row adds to it, shape (rows, columns), which sums
+    to 0."""
+    total = np.maximum(weight.sum(axis=0), 1e-12)
+    mean = (weight * scores).sum(axis=0) / total
+    return mean, weight * (scores - mean) / total
+
+
+def _straight_fits(design: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
+    """One fit by column of ``target``, each with its weights and its penalty, shape (width, columns)."""
+    found: list[Floats] = []
+    for column in range(target.shape[1]):
+        penalties = np.full(design.shape[1], penalty[column])
+        penalties[-1] = 0.0
+        weighed = (design * weight[:, [column]]).T / max(float(weight[:, column].sum()), 1e-12)
+        gram = weighed @ design + np.diag(penalties + 1e-10)
+        found.append(np.asarray(np.linalg.solve(gram, weighed @ target[:, column]), dtype=np.float64))
+    return np.stack(found, axis=1)
 
 
 def _with_ones(design: Floats) -> Floats:
