@@ -35,6 +35,7 @@ from serving.decisioning.state import CampaignPrices
 from serving.feedback.store import DecisionStore
 from serving.insights import Insight
 from serving.runtime import Runtime, load_scorer, open_runtime_on
+from serving.scoring.scorer import Scorer
 from training.backtest import BacktestResult, Trainer, backtest
 from training.dataset import DatasetBuilder, LabelledSet, TrainingSet
 from training.labels.label import Label, churn_label, spend_label
@@ -211,13 +212,13 @@ class Project:
 
     def runtime(self, *, as_of: Moment) -> Runtime:
         """The champions over the snapshot of a moment: what the service would answer."""
-        return self._runtime(self.snapshot(as_of=as_of))
+        return self._runtime(load_scorer(self.settings), self.snapshot(as_of=as_of))
 
-    def _runtime(self, snapshot: Snapshot) -> Runtime:
+    def _runtime(self, scorer: Scorer, snapshot: Snapshot) -> Runtime:
         # Of a past moment, what was decided and reported later is not known.
         past = snapshot.as_of < self.default_as_of()
         decided_at = snapshot.as_of if past else None
-        return open_runtime_on(self.settings, load_scorer(self.settings), snapshot, decided_at=decided_at)
+        return open_runtime_on(self.settings, scorer, snapshot, decided_at=decided_at)
 
     def score(self, *, as_of: Moment) -> pd.DataFrame:
         """Score every customer: the columns of the scores file."""
@@ -243,7 +244,8 @@ class Project:
             BandsUnavailableError: the bands of earlier scores cannot be read, or the new ones not kept.
         """
         writer_of(path)
-        return write_scores(self._runtime(self.publish(as_of=as_of)), path, advance, reasons_for=reasons_for)
+        scorer = load_scorer(self.settings)  # first: without a champion nothing is published
+        return write_scores(self._runtime(scorer, self.publish(as_of=as_of)), path, advance, reasons_for=reasons_for)
 
     def total_value(self, *, as_of: Moment, where: str | None = None) -> SegmentValue:
         """Expected total spend of a segment over the learnt horizon, with the interval of the total.
