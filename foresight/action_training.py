@@ -25,7 +25,7 @@ from serving.decisioning.catalogue import Catalogue
 from serving.feedback.history import read_history
 from serving.feedback.store import DecisionStore
 from serving.runtime import open_catalogue, required
-from training.action_log import DecisionLog, LearnableOutcome, Matured, matured
+from training.action_log import NOTHING, DecisionLog, LearnableOutcome, Matured, matured
 from training.evaluation.policy_checks import slope_check
 from training.models.action_effects import Assumption, Learned, from_siblings, learn_effects
 from training.models.columns import model_columns
@@ -76,7 +76,7 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
     features = _features(project, ripe)
     columns = model_columns(project.feature_set, features)
     learned: list[Learned] = []
-    notes: list[str] = []
+    notes = _withdrawn(catalogue, log)
     for of, seen in ripe:
         say(f"learn from {len(seen.arm):,} decisions about {of.name}")
         found, newest = None, None
@@ -187,6 +187,13 @@ def _notes(of: LearnableOutcome, seen: Matured, found: Learned | None) -> list[s
     if seen.early:
         notes.append(f"{of.name}: {seen.early:,} events lie before their decision and were left out.")
     return notes
+
+
+def _withdrawn(catalogue: Catalogue, log: DecisionLog) -> list[str]:
+    known = {NOTHING, *(action.id for action in (*catalogue.actions, *catalogue.mandatory))}
+    gone = Counter(str(name) for name in log.decisions["chosen"].dropna() if name not in known)
+    listed = ", ".join(f"{name} {count:,}" for name, count in sorted(gone.items()))
+    return [f"Left out are decisions for actions that the catalogue no longer has: {listed}."] if gone else []
 
 
 def _drift_notes(of: LearnableOutcome, seen: Matured, rows: NDArray[np.int64], found: Halves | None) -> list[str]:

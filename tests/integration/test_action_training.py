@@ -22,7 +22,7 @@ from serving.decisioning.policy import PolicySettings
 from serving.feedback.history import read_history
 from serving.feedback.store import DecisionStore
 from serving.runtime import load_effects, open_catalogue
-from serving.schemas import FeedbackEvent, FeedbackRequest
+from serving.schemas import FeedbackEvent, FeedbackRequest, FeedbackStatus
 from tests.projects import TinyProject
 from tests.shops import ENDS, Shop, sound_shop
 
@@ -258,3 +258,25 @@ def test_the_command(learned: ActionTraining, project: Project) -> None:
     assert "mail: +" in said
     assert "learning;" in said
     assert f"tiny-uplift/{learned.version.version + 1}: decisions go by it from now on" in said
+
+
+def test_an_action_withdrawn_meanwhile_is_named_and_its_feedback_kept(
+    project: Project, log: list[Decision], learned: ActionTraining
+) -> None:
+    file = project.settings.path("actions.toml")
+    called = [decision for decision in log if decision.chosen == "call"]
+    file.write_text(ACTIONS[: ACTIONS.rindex("[[action]]")], encoding="utf-8")
+    try:
+        store = DecisionStore(project.settings.state_url)
+        late = FeedbackRequest(
+            event_id="late", decision_id=called[0].decision_id, action="call", event=FeedbackEvent.DISMISSED
+        )
+        assert store.record_feedback(late, LATER) is FeedbackStatus.STORED
+        store.close()
+        again = Project.open(project.settings.file).train_actions(known_until=LATER)
+    finally:
+        file.write_text(ACTIONS, encoding="utf-8")
+    assert [effect.action for effect in again.effects] == ["mail"]
+    assert f"actions that the catalogue no longer has: call {len(called)}." in again.notes[0]
+    before = next(effect for effect in learned.effects if effect.action == "mail")
+    assert again.effects[0].effect == pytest.approx(before.effect, abs=2 * before.error)

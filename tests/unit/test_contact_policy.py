@@ -105,6 +105,12 @@ def test_an_action_cools_down_after_it_reached_the_customer(
     assert reasons(of, after(happened("a", event, days_ago)), "b") == ()
 
 
+def test_what_a_clock_ahead_reports_counts_as_of_now(tmp_path: Path) -> None:
+    of = catalogue(tmp_path, action("a", "cooldown_days = 10"))
+    found = reasons(of, after(happened("a", "shown", -2)))
+    assert found == (f"cooldown: until {NOW + timedelta(days=10):%Y-%m-%d}",)
+
+
 def test_what_was_passed_on_and_then_dismissed_reached_nobody(tmp_path: Path) -> None:
     of = catalogue(tmp_path, action("a", "cooldown_days = 10"))
     both = (happened("a", "shown", 2, "d1"), happened("a", "dismissed", 1, "d1"))
