@@ -101,7 +101,7 @@ class PolicyShop:
 
         Args:
             share: of the customers, decided for.
-            change: what is wrong with the record of the decisions.
+            change: what is otherwise with the decisions, before they are recorded and followed.
         """
         project = self.project(log)
         catalogue = open_catalogue(project.settings, project.feature_set)
@@ -113,9 +113,9 @@ class PolicyShop:
             features = project.features(as_of=moment)
             features = features.iloc[: int(share * len(features))]
             frame = features.assign(customer_id=features.index, status="scored", lifetime_value=50.0)
-            decisions = decide(catalogue, frame, as_of=moment, settings=policy, currency="EUR")
+            decisions = change(decide(catalogue, frame, as_of=moment, settings=policy, currency="EUR"))
             decided = moment + timedelta(hours=8)
-            store.log_decisions(change(decisions), decided)
+            store.log_decisions(decisions, decided)
             for decision in decisions:
                 if converts(decision, float(features.loc[decision.customer_id, "age"]), random):
                     days = float(random.uniform(0, 29))
@@ -167,6 +167,13 @@ def converts(decision: Decision, age: float, random: np.random.Generator) -> boo
     """A letter brings back the older half and repels the others; a call changes nothing."""
     letter = 0.4 if age >= HALF else -0.2
     return bool(random.random() < 0.3 + (letter if decision.chosen == "mail" else 0.0))
+
+
+def held_out(decisions: list[Decision], count: int) -> list[Decision]:
+    """The first few customers get nothing, so that what all of decisioning brings can be told."""
+    return [replace(one, mode="holdout", chosen="do_nothing", propensity=1.0) for one in decisions[:count]] + decisions[
+        count:
+    ]
 
 
 def with_probabilities(decisions: list[Decision], of: Callable[[Candidate], float]) -> list[Decision]:

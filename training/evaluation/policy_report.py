@@ -34,8 +34,8 @@ _CSS = """
   font-weight: 560; }
 .verdict.good { background: var(--good-tint); } .verdict.warn { background: var(--warn-tint); }
 .verdict.bad { background: var(--bad-tint); }
-.checks td:last-child { white-space: normal; text-align: left; min-width: 260px; }
-.checks td:nth-child(2) { text-align: left; }
+.checks tr > :nth-child(n+2) { text-align: left; }
+.checks td:last-child { white-space: normal; min-width: 150px; }
 .ok { color: var(--good); font-weight: 600; } .not { color: var(--bad); font-weight: 600; }
 .none-there { color: var(--soft); }
 """
