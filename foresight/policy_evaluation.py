@@ -243,8 +243,8 @@ def _require_enough(decisions: int, left_out: Mapping[str, int]) -> None:
     raise NotEnoughDataError(
         f"Only {decisions:,} logged decisions can judge this policy; at least {FEWEST:,} are needed.",
         where="the log of decisions",
-        fix=f"Let the policy in use go on, and judge again once more outcomes have had their time; or judge an earlier "
-        f"model of effects with --effects. Left out: {why or 'none, the log holds no others'}.",
+        fix="Let the policy in use go on, and judge again once more outcomes have had their time; an earlier model of "
+        f"effects (--effects) leaves out fewer. Left out: {why or 'none, the log holds no others'}.",
     )
 
 

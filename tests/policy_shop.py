@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pandas as pd
+from sqlalchemy import create_engine, select
 
 from foresight.project import Project
 from kernel.settings import load_settings
@@ -16,6 +18,7 @@ from serving.decisioning.decide import decide
 from serving.decisioning.decision import Candidate, Decision
 from serving.decisioning.policy import PolicySettings
 from serving.feedback.store import DecisionStore
+from serving.feedback.tables import DECISIONS
 from serving.runtime import open_catalogue
 from serving.schemas import FeedbackEvent, FeedbackRequest
 from tests.projects import TinyProject
@@ -124,6 +127,22 @@ class PolicyShop:
         store.close()
         return made
 
+    def hold_out(self, log: str, decisions: Sequence[Decision]) -> None:
+        """Let the record of decisions to do nothing say that their customers were held out."""
+        engine = create_engine(self.project(log).settings.state_url)
+        with engine.begin() as connection:
+            for one in decisions:
+                found = connection.execute(
+                    select(DECISIONS.c.content).where(DECISIONS.c.decision_id == one.decision_id)
+                )
+                content = orjson.loads(found.scalar_one()) | {"mode": "holdout"}
+                connection.execute(
+                    DECISIONS.update()
+                    .where(DECISIONS.c.decision_id == one.decision_id)
+                    .values(content=orjson.dumps(content).decode())
+                )
+        engine.dispose()
+
     def sell(self, log: str, decisions: Sequence[Decision]) -> None:
         """Let those of whom a conversion was reported really have bought."""
         store = DecisionStore(load_settings(self.config(log)).state_url)
@@ -169,11 +188,9 @@ def converts(decision: Decision, age: float, random: np.random.Generator) -> boo
     return bool(random.random() < 0.3 + (letter if decision.chosen == "mail" else 0.0))
 
 
-def held_out(decisions: list[Decision], count: int) -> list[Decision]:
-    """The first few customers get nothing, so that what all of decisioning brings can be told."""
-    return [replace(one, mode="holdout", chosen="do_nothing", propensity=1.0) for one in decisions[:count]] + decisions[
-        count:
-    ]
+def doing_nothing(decisions: list[Decision], count: int) -> list[Decision]:
+    """The first few customers get nothing, whatever the policy would have drawn."""
+    return [replace(one, chosen="do_nothing", propensity=1.0) for one in decisions[:count]] + decisions[count:]
 
 
 def with_probabilities(decisions: list[Decision], of: Callable[[Candidate], float]) -> list[Decision]:

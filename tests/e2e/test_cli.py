@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "value",
     "plan-campaign",
+    "evaluate-policy",
     "rollback",
     "judge",
     "relocate",

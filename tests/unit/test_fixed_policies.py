@@ -86,6 +86,8 @@ def test_where_an_action_may_not_be_given_nothing_is(log: Log) -> None:
     assert target.sum(axis=1).tolist() == [1.0] * len(log)
     assert target[: len(log) // 2, 0].all()
     assert target[len(log) // 2 :, 3].all()
+    allowed[:, 3] = False
+    assert "always c" not in fixed_targets(NAMES, allowed)
 
 
 def test_an_action_that_was_never_tried_is_not_compared() -> None:
@@ -96,6 +98,12 @@ def test_an_action_that_was_never_tried_is_not_compared() -> None:
     assert (untried.name, untried.is_supported, untried.unsupported) == ("always e", False, 1.0)
     assert "always e" not in found.ahead
     assert found.best != "always e"
+    new = compared(log, np.hstack([log.probabilities[:, :-1] * 0.5, np.full((len(log), 1), 0.5)]), world)
+    assert (new.ahead, new.over_best, new.is_better) == ({}, None, False)
+    assert new.sentence == (
+        f"Whether the judged policy is better than {found.best} cannot be told: 50 % of it lies on actions that were "
+        "never tried there."
+    )
 
 
 def test_nothing_was_tried_that_could_be_compared() -> None:

@@ -66,7 +66,8 @@ class FixedComparison:
         ahead: by how much the judged policy lies above each supported one, per decision: paired doubly robust
             differences, each bound of which holds with 97.5 %.
         best: the supported fixed policy that earned most; None where none is supported.
-        over_best: by how much the judged policy lies above the best of them, whichever that truly is.
+        over_best: by how much the judged policy lies above the best of them, whichever that truly is; None where
+            nothing can be told of it or of them.
         is_better: the judged policy is significantly better than every fixed one.
         sentence: the same for a manager.
     """
@@ -82,7 +83,7 @@ class FixedComparison:
 
 def fixed_targets(names: Sequence[str], allowed: NDArray[np.bool_]) -> dict[str, Floats]:
     """Policies as probabilities of every action, shape (decisions, actions): doing nothing for everybody, and each
-    action always where it may be given, else nothing.
+    action that anybody may get, always where it may be given, else nothing.
 
     Args:
         names: of the columns, doing nothing first.
@@ -93,6 +94,8 @@ def fixed_targets(names: Sequence[str], allowed: NDArray[np.bool_]) -> dict[str,
     found = {NOTHING_FOR_ALL: nothing}
     for number in range(1, actions):
         given = allowed[:, number]
+        if not given.any():
+            continue
         found[f"always {names[number]}"] = np.where(given[:, None], np.eye(actions)[number], nothing)
     return found
 
@@ -150,6 +153,12 @@ def against_fixed(
         sentence = "No fixed policy can be compared: none was tried often enough."
         return FixedComparison(own, values, ahead, None, None, False, sentence)
     best = max((one for one in values if one.is_supported), key=lambda one: one.value.estimate)
+    if not own.is_supported:
+        sentence = (
+            f"Whether {judged} is better than {best.name} cannot be told: {100 * own.unsupported:.2g} % of it lies on "
+            "actions that were never tried there."
+        )
+        return FixedComparison(own, values, {}, best.name, None, False, sentence)
     over = _over_best(log, supported, ahead)
     is_better = over.low > 0
     also = [
