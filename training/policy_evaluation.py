@@ -187,8 +187,9 @@ def evaluate(judged: JudgedLog) -> PolicyEvaluation:
         policy_value(name, replace(log, target=target), judged.logged)
         for name, target in ((IN_USE, judged.logged), (UNIFORM, alike))
     )
-    notes = _notes(judged, (in_use, comparison.judged, *comparison.fixed, uniform))
-    return PolicyEvaluation(judge(evidence), in_use, uniform, comparison, gains, exploration, notes)
+    judgement = judge(evidence)
+    notes = _notes(judged, judgement, (in_use, comparison.judged, *comparison.fixed, uniform))
+    return PolicyEvaluation(judgement, in_use, uniform, comparison, gains, exploration, notes)
 
 
 def programme(
@@ -224,8 +225,10 @@ def _exploration(name: str, log: LoggedDecisions, probabilities: Floats, worth: 
     return Exploration(name, by_model, cost.interval(log.cluster))
 
 
-def _notes(judged: JudgedLog, policies: tuple[PolicyValue, ...]) -> tuple[str, ...]:
-    notes = [
+def _notes(judged: JudgedLog, judgement: Judgement, policies: tuple[PolicyValue, ...]) -> tuple[str, ...]:
+    broken = [check.name for check in judgement.checks if not check.holds]
+    notes = [f"Checks that fail: {', '.join(broken)}. No figure here is worth more than they are."] if broken else []
+    notes += [
         f"{name} was never tried in these decisions: nothing can be said of it. Let the policy in use explore it first."
         for name in judged.untried
     ]

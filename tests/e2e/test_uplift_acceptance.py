@@ -167,7 +167,8 @@ def as_good_as_the_best_arm_and_not_surely_better(setting: Setting) -> None:
     assert found.ahead.low <= 0, found
     said = beside_fixed_policies(setting)
     assert not said.is_better
-    assert said.sentence.startswith(f"Nothing is significantly better than always {ARMS[int(np.argmax(found.arms))]}: ")
+    assert said.best in ("always Mens E-Mail", "always Womens E-Mail")
+    assert said.sentence.startswith(f"Nothing is significantly better than {said.best}: the judged policy earns ")
 
 
 @needs_hillstrom

@@ -40,6 +40,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> PolicyShop:
 
 
 @pytest.fixture(scope="module")
+def same(shop: PolicyShop) -> PolicyShop:
+    """With a log of the very policy that is judged, and customers held out."""
+    made = shop.log("same", JUDGED_ON, policy=PolicySettings(), change=lambda made: doing_nothing(made, 200), seed=11)
+    shop.hold_out("same", [*made[:200], *made[1200:1400]])
+    return shop
+
+
+@pytest.fixture(scope="module")
 def found(shop: PolicyShop) -> PolicyPage:
     return shop.project("judged").evaluate_policy(known_until=KNOWN)
 
@@ -90,16 +98,39 @@ def test_purchases_are_the_same_measure_for_every_action(shop: PolicyShop) -> No
     assert page.evaluation.judgement.in_use == pytest.approx((0.5 * spend - costs) / len(decided))
 
 
+def test_outcomes_that_purchases_measure(shop: PolicyShop, tmp_path: Path) -> None:
+    bought = ACTIONS.replace("window_days = 30 }", 'window_days = 30, measured_by = "purchases" }')
+    (tmp_path / "bought.toml").write_text(
+        bought.replace("margin = 20.0", "lifetime_value_share = 0.5"), encoding="utf-8"
+    )
+    page = shop.project("judged").evaluate_policy(known_until=KNOWN, catalogue=tmp_path / "bought.toml")
+    assert page.measure == "net spend in the 30 days after the decision, times a margin of 50 %"
+    [of] = page.evaluation.gains
+    # Whoever buys counts, also those whom no feedback was sent for; the letter moves them all the same.
+    assert of.actions[0].area is not None
+    assert of.actions[0].area.low > 0
+    assert of.slope is not None
+
+
+def test_conversions_worth_a_share_of_the_lifetime_value(same: PolicyShop, tmp_path: Path) -> None:
+    (tmp_path / "share.toml").write_text(
+        ACTIONS.replace("margin = 20.0", "lifetime_value_share = 0.5"), encoding="utf-8"
+    )
+    page = same.project("same").evaluate_policy(known_until=KNOWN, effects="prior", catalogue=tmp_path / "share.toml")
+    assert page.measure == "'order again' within 30 days as the CRM reported it, 50 % of the lifetime value each"
+    assert page.programme is not None
+    assert page.programme.held <= 400
+    assert page.programme.mean_held > 0
+
+
 def test_purchases_after_the_last_known_day_are_not_none(shop: PolicyShop) -> None:
     last = pd.read_parquet(shop.folder / "sales.parquet")["event_time"].max()
     page = shop.project("judged").evaluate_policy(known_until=KNOWN + timedelta(days=300), margin_rate=0.5)
     assert page.known_until.date() == last.date() + timedelta(days=1)
 
 
-def test_the_same_policy_is_not_shipped_and_customers_held_out_say_what_all_of_it_brings(shop: PolicyShop) -> None:
-    made = shop.log("same", JUDGED_ON, policy=PolicySettings(), change=lambda made: doing_nothing(made, 200), seed=11)
-    shop.hold_out("same", [*made[:200], *made[1200:1400]])
-    page = shop.project("same").evaluate_policy(known_until=KNOWN, effects="prior")
+def test_the_same_policy_is_not_shipped_and_customers_held_out_say_what_all_of_it_brings(same: PolicyShop) -> None:
+    page = same.project("same").evaluate_policy(known_until=KNOWN, effects="prior")
     assert page.evaluation.judgement.verdict is Verdict.CANARY
     assert page.evaluation.judgement.gain.estimate == 0
     assert page.evaluation.notes[-1].startswith("The judged policy draws exactly as the one in use")
@@ -116,6 +147,7 @@ def test_wrong_propensities_are_refused(shop: PolicyShop) -> None:
     page = shop.project("wrong").evaluate_policy(known_until=KNOWN)
     assert page.evaluation.judgement.verdict is Verdict.REFUSE
     assert "ratio of actions" in broken(page)
+    assert page.evaluation.notes[0].startswith("Checks that fail: ")
 
 
 def test_an_action_that_was_never_tried_is_refused(shop: PolicyShop, tmp_path: Path) -> None:
@@ -123,7 +155,7 @@ def test_an_action_that_was_never_tried_is_refused(shop: PolicyShop, tmp_path: P
     page = shop.project("judged").evaluate_policy(known_until=KNOWN, catalogue=tmp_path / "other.toml")
     assert page.evaluation.judgement.verdict is Verdict.REFUSE
     assert "support" in broken(page)
-    assert page.evaluation.notes[0].startswith("visit was never tried in these decisions")
+    assert page.evaluation.notes[1].startswith("visit was never tried in these decisions")
     [visit] = [one for one in page.evaluation.policies if one.name == "always visit"]
     assert not visit.is_supported
 
