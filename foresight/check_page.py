@@ -44,15 +44,18 @@ def render_check(report: UsabilityReport, made_at: datetime) -> str:
     return Template(_package_text("report.html")).substitute(title=escape(title), css=css, content=written(body))
 
 
-def check_target(path: Path) -> Path:
-    """``path``, if a usability report can be written there.
+def check_target(path: Path, types: tuple[str, ...] = (".html", ".json")) -> Path:
+    """``path``, if a report can be written there.
+
+    Args:
+        types: endings of the file's name that are possible.
 
     Raises:
-        UsageError: the folder does not exist, or the file is neither HTML nor JSON.
+        UsageError: the folder does not exist, or the file has another ending.
     """
-    if path.suffix.lower() not in (".html", ".json"):
+    if path.suffix.lower() not in types:
         raise UsageError(
-            f"'{path.name}' is no file type of a report.", where="--out", fix="Name an .html or .json file."
+            f"'{path.name}' is no file type of a report.", where="--out", fix=f"Name an {' or '.join(types)} file."
         )
     if not path.parent.is_dir():
         raise UsageError(f"The folder '{path.parent}' does not exist.", where="--out", fix="Make it, or name another.")

@@ -303,6 +303,51 @@ def plan_campaign(
     out.print(f"Plan: {to}", soft_wrap=True)
 
 
+@app.command("evaluate-policy", epilog="Example: foresight evaluate-policy -c examples/complete_journey --out p.html")
+def evaluate_policy(
+    config: Config = Path("foresight.toml"),
+    to: Annotated[Path, typer.Option("--out", help="HTML file to write.")] = Path("policy.html"),
+    effects: Annotated[
+        str | None,
+        typer.Option(help="Model of effects, such as uplift/3, or 'prior' for the catalogue's; default: the newest."),
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Catalogue of the policy to judge; default: the project's.")
+    ] = None,
+    margin_rate: Annotated[
+        float | None,
+        typer.Option("--margin-rate", min=0, max=1, help="Judge by purchases, of which so much is profit."),
+    ] = None,
+    more_contacts: Annotated[
+        float,
+        typer.Option("--more-contacts", min=0, help="By how many contacts per decision it may exceed the old one."),
+    ] = 0.25,
+    known_until: Annotated[
+        str | None, typer.Option("--known-until", help="Moment of knowledge; default: all that is known now.")
+    ] = None,
+) -> None:
+    """Judge on logged decisions whether a policy may take over; the exit code is 0 whatever the verdict."""
+    from foresight.check_page import check_target
+    from foresight.policy_console import policy_lines
+    from foresight.policy_evaluation import write_policy_report
+
+    writes = check_target(to, (".html",))
+    project = _open(config)
+    with problems.status("evaluate") as status:
+        page = project.evaluate_policy(
+            known_until=known_until,
+            effects=effects,
+            catalogue=catalogue,
+            margin_rate=margin_rate,
+            more_contacts=more_contacts,
+            say=lambda step: status.update(step),
+        )
+        write_policy_report(page, writes)
+    for line in policy_lines(page):
+        out.print(line, soft_wrap=isinstance(line, str))
+    out.print(f"Report: {writes}", soft_wrap=True)
+
+
 @app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")
 def rollback(
     kind: Annotated[ModelKind, typer.Argument(help="Which model to take back.")],

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from foresight.action_training import ActionTraining
     from foresight.effect_check import EffectCheck
     from foresight.pilot_plan import PilotPlan, PilotQuestion
+    from training.evaluation.policy_report import PolicyPage
 
 Moment = str | date | datetime
 
@@ -179,6 +180,30 @@ class Project:
         from foresight.action_training import train_actions
 
         return train_actions(self, utc_now() if known_until is None else self.moment(known_until), say=say)
+
+    def evaluate_policy(
+        self,
+        *,
+        known_until: Moment | None = None,
+        effects: str | None = None,
+        catalogue: Path | None = None,
+        margin_rate: float | None = None,
+        more_contacts: float | None = None,
+        say: Callable[[str], None] = lambda step: None,
+    ) -> PolicyPage:
+        """Judge on logged decisions whether a policy may take the place of the one in use; see
+        :func:`foresight.policy_evaluation.evaluate_policy`. ``known_until``: None for all that is known now."""
+        from foresight.policy_evaluation import MORE_CONTACTS, evaluate_policy
+
+        return evaluate_policy(
+            self,
+            utc_now() if known_until is None else self.moment(known_until),
+            effects=effects,
+            catalogue=catalogue,
+            margin_rate=margin_rate,
+            more_contacts=MORE_CONTACTS if more_contacts is None else more_contacts,
+            say=say,
+        )
 
     def backtest(self, *, as_of: Moment) -> BacktestResult:
         """Train as of a past date and compare with the window after it."""

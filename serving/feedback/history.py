@@ -20,18 +20,21 @@ class History:
 
     Attributes:
         decisions: one row each, by time: decision_id, customer_id, as_of, logged_at (moments, UTC), chosen (None where
-            nothing was decided), policy_version, mode (of the draw; see :class:`Decision`).
+            nothing was decided), propensity (with which it was drawn), policy_version, mode (of the draw; see
+            :class:`Decision`).
         probabilities: of every candidate of each decision, in the order of ``decisions``.
+        values: expected incremental value of every candidate that was eligible and has one, in the same order.
         feedback: one row per event, by arrival: decision_id, action, event, event_time, received_at (moments, UTC),
             value.
     """
 
     decisions: pd.DataFrame
     probabilities: list[Mapping[str, float]]
+    values: list[Mapping[str, float]]
     feedback: pd.DataFrame
 
 
-_DECISION = ("decision_id", "customer_id", "as_of", "logged_at", "chosen", "policy_version")
+_DECISION = ("decision_id", "customer_id", "as_of", "logged_at", "chosen", "propensity", "policy_version")
 _EVENT = ("decision_id", "action", "event", "event_time", "received_at", "value")
 
 
@@ -51,15 +54,22 @@ def read_history(store: DecisionStore, until: datetime) -> History:
         .where(FEEDBACK.c.received_at <= until)
         .order_by(FEEDBACK.c.received_at, FEEDBACK.c.event_id)
     )
-    rows, probabilities = [], []
+    rows, probabilities, values = [], [], []
     with store.reading() as connection:
         for row in connection.execute(decided):
             rows.append(tuple(row[:-1]))
             content = orjson.loads(row[-1])
             rows[-1] = (*rows[-1], content["mode"])
             probabilities.append({one["action_id"]: one["probability"] for one in content["candidates"]})
+            values.append(
+                {
+                    one["action_id"]: one["expected_incremental_value"]
+                    for one in content["candidates"]
+                    if one["eligible"] and one["expected_incremental_value"] is not None
+                }
+            )
         events = [tuple(row) for row in connection.execute(reported)]
-    return History(_table(rows, (*_DECISION, "mode")), probabilities, _table(events, _EVENT))
+    return History(_table(rows, (*_DECISION, "mode")), probabilities, values, _table(events, _EVENT))
 
 
 def _table(rows: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:

@@ -30,6 +30,7 @@ COMMANDS = (
     "plan-campaign",
     "plan-pilot",
     "check-effect",
+    "evaluate-policy",
     "rollback",
     "judge",
     "relocate",

@@ -235,4 +235,4 @@ def _support(log: LoggedDecisions, logged: Floats) -> Check:
 
 
 def _percent(chance: float) -> str:
-    return f"{100 * chance:.2g} %"
+    return f"{100 * chance:.2g} %" if chance < 0.1 else f"{100 * chance:.0f} %"

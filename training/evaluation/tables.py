@@ -107,8 +107,8 @@ def _by_date(
 ) -> Element:
     """A row for each date; dashes where there are no cells."""
     unknown = [NONE] * (len(heads) - 1)
-    body = tag("tbody", *(_row([day(date), *(cells or unknown)]) for date, cells in rows))
-    return _scrolled(tag("table", _head(heads), body, class_=class_))
+    body = tag("tbody", *(body_row([day(date), *(cells or unknown)]) for date, cells in rows))
+    return scrolled(tag("table", head_row(heads), body, class_=class_))
 
 
 def _letter(grade: Grade | ValueGrade) -> list[str | Element]:
@@ -129,7 +129,7 @@ def fates_table(result: BacktestResult, currency: str) -> Element:
         [group.name.capitalize(), f"{group.customers:,}", percent(group.risk), *_habits(group, currency)]
         for group in result.fates
     ]
-    return _scrolled(tag("table", _head(heads), tag("tbody", *(_row(row) for row in rows))))
+    return scrolled(tag("table", head_row(heads), tag("tbody", *(body_row(row) for row in rows))))
 
 
 def factors_table(result: BacktestResult) -> Element:
@@ -145,7 +145,7 @@ def factors_table(result: BacktestResult) -> Element:
             for name in groups[:_MOST_GROUPS]
         ),
     ]
-    return _scrolled(tag("table", _head(heads), tag("tbody", *(_row(row) for row in rows))))
+    return scrolled(tag("table", head_row(heads), tag("tbody", *(body_row(row) for row in rows))))
 
 
 def _habits(group: Group, currency: str) -> list[str]:
@@ -172,17 +172,17 @@ def reach_table(results: Sequence[BacktestResult], most: int) -> Element:
                 f"{found.chance:.0f}",
             ]
         )
-    return _scrolled(tag("table", _head(heads), tag("tbody", *(_row(row) for row in rows))))
+    return scrolled(tag("table", head_row(heads), tag("tbody", *(body_row(row) for row in rows))))
 
 
 def published_table(figures: Sequence[PublishedFigure]) -> Element:
     """Ours beside what others published."""
     rows = [
-        _row([one.name, _with_unit(one.ours, one.unit), _with_unit(one.theirs, one.unit), one.source])
+        body_row([one.name, _with_unit(one.ours, one.unit), _with_unit(one.theirs, one.unit), one.source])
         for one in figures
     ]
     heads = ("Figure", "Ours", "Published", "Source")
-    return _scrolled(tag("table", _head(heads), tag("tbody", *rows), class_="words last-words"))
+    return scrolled(tag("table", head_row(heads), tag("tbody", *rows), class_="words last-words"))
 
 
 def findings_list(findings: Iterable[Finding]) -> Element:
@@ -256,7 +256,7 @@ def _model_table(heads: Sequence[str], groups: Sequence[tuple[str, list[Element]
         )
         for title, rows in groups
     ]
-    return _scrolled(tag("table", _head(heads), *bodies, class_="models"))
+    return scrolled(tag("table", head_row(heads), *bodies, class_="models"))
 
 
 def _model_row(name: str, cells: Sequence[str | Element]) -> Element:
@@ -269,11 +269,13 @@ def _model_row(name: str, cells: Sequence[str | Element]) -> Element:
     return row
 
 
-def _head(heads: Sequence[str]) -> Element:
+def head_row(heads: Sequence[str]) -> Element:
+    """The names of a table's columns."""
     return tag("thead", tag("tr", *(tag("th", head, scope="col") if head else tag("td") for head in heads)))
 
 
-def _row(cells: Sequence[str | Element]) -> Element:
+def body_row(cells: Sequence[str | Element]) -> Element:
+    """A row, whose first cell names it."""
     return tag("tr", tag("th", cells[0], scope="row"), *(tag("td", cell) for cell in cells[1:]))
 
 
@@ -281,6 +283,7 @@ def _with_unit(figure: float, unit: str) -> str:
     return f"{figure:,.4g}\N{NO-BREAK SPACE}{unit}".rstrip()
 
 
-def _scrolled(table: Element) -> Element:
+def scrolled(table: Element) -> Element:
+    """The table in a frame of its own."""
     # A wide table scrolls by itself, also with the keyboard; the page never does.
     return tag("div", table, class_="scroll", tabindex="0")

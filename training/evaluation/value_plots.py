@@ -348,7 +348,7 @@ def _colour_bar(figure: Figure, axes: Axes, levels: Floats, shades: Sequence[tup
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    mappable = ScalarMappable(BoundaryNorm(levels.tolist(), len(shades)), ListedColormap(list(shades)))
+    mappable = ScalarMappable(BoundaryNorm(levels.tolist(), len(shades)), ListedColormap(np.array(shades)))
     bar = figure.colorbar(mappable, ax=axes, location="top", aspect=35, pad=0.03, ticks=levels[::2].tolist())
     bar.outline.set_visible(False)
     bar.ax.tick_params(which="both", colors=SOFT, labelsize=10, length=0)
