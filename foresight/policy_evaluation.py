@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foresight.policy_replay import Replay, chosen_effects, replay
+from foresight.policy_replay import Replay, chosen_effects, replay, without_closed
 from foresight.policy_rewards import (
     Measure,
     Rewards,
@@ -289,16 +289,18 @@ def _judged(
     left = unsubscribed(decisions, history.feedback, asked.days, asked.known_at)
     inputs = model_matrix(features, columns)
     categories = tuple(len(column.categories or ()) for column in columns)
+    closed = np.array([[name in history.closed[one] for name in names] for one in logged])
+    worth = _wide(contexts.worth[row], names, own, np.nan)
     judged = JudgedLog(
         names=names,
         action=found.arm,
         reward=rewards.reward,
         propensity=decisions["propensity"].to_numpy(np.float64),
         logged=_table([history.probabilities[one] for one in logged], names, 0.0),
-        target=_wide(contexts.probability[row], names, own, 0.0),
-        allowed=_wide(contexts.allowed[row].astype(float), names, own, 0.0) > 0,
+        target=without_closed(_wide(contexts.probability[row], names, own, 0.0), worth, closed),
+        allowed=(_wide(contexts.allowed[row].astype(float), names, own, 0.0) > 0) & ~closed,
         worth_logged=_table([{NOTHING: 0.0} | dict(history.values[one]) for one in logged], names, np.nan),
-        worth_target=_wide(contexts.worth[row], names, own, np.nan),
+        worth_target=np.where(closed, np.nan, worth),
         inputs=inputs,
         categories=categories,
         customer=decisions["customer_id"].to_numpy(),
@@ -381,7 +383,10 @@ def _programme(asked: _Question, history: History, drawn: NDArray[np.bool_], con
     held = _held_out(history)
     if not held.any():
         return None
-    as_nothing = history.decisions.assign(chosen=history.decisions["chosen"].where(~held, NOTHING))
+    # To be matured like the others, although nobody drew.
+    as_nothing = history.decisions.assign(
+        chosen=history.decisions["chosen"].where(~held, NOTHING), mode=history.decisions["mode"].where(~held, _DRAWN[0])
+    )
     whole = replace(history, decisions=as_nothing)
     sides: list[tuple[Floats, NDArray[np.object_]]] = []
     for rows in (drawn, held):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +88,21 @@ def chosen_effects(project: Project, wanted: str | None) -> LearnedEffects | Non
     return _loaded(project, versions[int(number)])
 
 
+def without_closed(probability: Floats, worth: Floats, closed: NDArray[np.bool_]) -> Floats:
+    """Probabilities of the judged policy where contact policy had closed some actions: what it would have given to
+    those goes to the best that is left.
+
+    Args:
+        probability: of doing nothing and each action, shape (decisions, 1 + actions).
+        worth: expected incremental value, NaN where not allowed, of the same shape.
+        closed: of the same shape.
+    """
+    left = np.where(closed, 0.0, probability)
+    best = np.where(closed | np.isnan(worth), -np.inf, worth).argmax(axis=1)
+    left[np.arange(len(left)), best] += 1.0 - left.sum(axis=1)
+    return np.where(closed.any(axis=1, keepdims=True), left, probability)
+
+
 def replay(
     project: Project,
     catalogue: Catalogue,
@@ -148,7 +164,8 @@ def _decided(
     versions: tuple[str, ...],
 ) -> list[Decision]:
     return decide(
-        catalogue,
+        # Messages that are owed are no part of the policy: decisions for them are not judged either.
+        dataclasses.replace(catalogue, mandatory=()),
         frame,
         as_of=moment,
         settings=PolicySettings(),

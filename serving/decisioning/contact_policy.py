@@ -13,6 +13,8 @@ from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Floats
 from serving.decisioning.state import ContactEvent, DecisionState
 
+RULED = ("cooldown", "suppressed", "contact_limit", "capacity", "budget")
+"""How the reason codes begin that come from what was decided before, and not from who the customer is."""
 _REFUSED = "dismissed"  # someone between the service and the customer did not pass it on
 
 

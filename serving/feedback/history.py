@@ -10,6 +10,7 @@ import orjson
 import pandas as pd
 from sqlalchemy import select
 
+from serving.decisioning.contact_policy import RULED
 from serving.feedback.store import DecisionStore
 from serving.feedback.tables import DECISIONS, FEEDBACK
 
@@ -24,6 +25,7 @@ class History:
             :class:`Decision`).
         probabilities: of every candidate of each decision, in the order of ``decisions``.
         values: expected incremental value of every candidate that was eligible and has one, in the same order.
+        closed: actions that contact policy, a capacity or a budget kept from the customer, in the same order.
         feedback: one row per event, by arrival: decision_id, action, event, event_time, received_at (moments, UTC),
             value.
     """
@@ -31,6 +33,7 @@ class History:
     decisions: pd.DataFrame
     probabilities: list[Mapping[str, float]]
     values: list[Mapping[str, float]]
+    closed: list[frozenset[str]]
     feedback: pd.DataFrame
 
 
@@ -54,7 +57,7 @@ def read_history(store: DecisionStore, until: datetime) -> History:
         .where(FEEDBACK.c.received_at <= until)
         .order_by(FEEDBACK.c.received_at, FEEDBACK.c.event_id)
     )
-    rows, probabilities, values = [], [], []
+    rows, probabilities, values, closed = [], [], [], []
     with store.reading() as connection:
         for row in connection.execute(decided):
             rows.append(tuple(row[:-1]))
@@ -68,8 +71,15 @@ def read_history(store: DecisionStore, until: datetime) -> History:
                     if one["eligible"] and one["expected_incremental_value"] is not None
                 }
             )
+            closed.append(
+                frozenset(
+                    one["action_id"]
+                    for one in content["candidates"]
+                    if any(code.startswith(RULED) for code in one["reason_codes"])
+                )
+            )
         events = [tuple(row) for row in connection.execute(reported)]
-    return History(_table(rows, (*_DECISION, "mode")), probabilities, values, _table(events, _EVENT))
+    return History(_table(rows, (*_DECISION, "mode")), probabilities, values, closed, _table(events, _EVENT))
 
 
 def _table(rows: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:

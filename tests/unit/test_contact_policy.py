@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foresight.policy_replay import without_closed
 from kernel.errors import UsageError
 from kernel.uplift_predictor import Effects, EffectStatus
 from serving.decisioning.belief import LearnedBelief
@@ -19,6 +20,7 @@ from serving.decisioning.decide import decide
 from serving.decisioning.decision import Candidate, Decision
 from serving.decisioning.policy import PolicySettings, in_holdout
 from serving.decisioning.state import CampaignPrices, ContactEvent, DecisionState
+from serving.feedback.history import read_history
 from serving.feedback.state_reader import StateReader
 from serving.feedback.store import DecisionStore
 from serving.schemas import FeedbackEvent, FeedbackRequest
@@ -359,6 +361,20 @@ def test_a_mistake_in_the_new_fields_is_named(tmp_path: Path, old: str, new: str
         catalogue(tmp_path, text.replace(old, new))
     assert caught.value.what.startswith(what)
     assert where in caught.value.where
+
+
+def test_a_judged_policy_keeps_to_what_contact_policy_had_closed(tmp_path: Path) -> None:
+    of = catalogue(tmp_path, action("a", "cooldown_days = 10"), action("b", 'eligibility = "frequency > 9"'))
+    store = DecisionStore(f"sqlite:///{tmp_path / 'decisions.db'}")
+    store.log_decisions([*run(of, state=after(happened("a", "shown", 3))), *run(of, customers("c2"))], NOW)
+    assert read_history(store, NOW).closed == [{"a"}, set()]
+    store.close()
+    probability = np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1]])
+    worth = np.array([[0.0, 3.0, 2.0], [0.0, 3.0, np.nan]])
+    closed = np.array([[False, True, False], [False, False, False]])
+    found = without_closed(probability, worth, closed)
+    assert found == pytest.approx(np.array([[0.1, 0.0, 0.9], [0.1, 0.8, 0.1]]))
+    assert without_closed(probability[:1], worth[1:], closed[:1]) == pytest.approx(np.array([[0.9, 0.0, 0.1]]))
 
 
 def test_the_log_says_what_the_next_decision_depends_on(tmp_path: Path) -> None:
