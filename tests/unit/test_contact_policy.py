@@ -367,7 +367,8 @@ def test_a_judged_policy_keeps_to_what_contact_policy_had_closed(tmp_path: Path)
     of = catalogue(tmp_path, action("a", "cooldown_days = 10"), action("b", 'eligibility = "frequency > 9"'))
     store = DecisionStore(f"sqlite:///{tmp_path / 'decisions.db'}")
     store.log_decisions([*run(of, state=after(happened("a", "shown", 3))), *run(of, customers("c2"))], NOW)
-    assert read_history(store, NOW).closed == [{"a"}, set()]
+    history = read_history(store, NOW)
+    assert dict(zip(history.decisions["customer_id"], history.closed, strict=True)) == {"c1": {"a"}, "c2": set()}
     store.close()
     probability = np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1]])
     worth = np.array([[0.0, 3.0, 2.0], [0.0, 3.0, np.nan]])
