@@ -215,7 +215,14 @@ def _in_short(page: PolicyPage) -> Element:
 
 def _policies(page: PolicyPage) -> Element:
     found = page.evaluation
-    heads = ("Policy", f"DR, {page.currency} per decision", "SNDR", "Judged one is ahead by", "Effective decisions")
+    unit = page.currency
+    heads = (
+        "Policy",
+        f"DR, {unit} per decision",
+        f"SNDR, {unit}",
+        f"Judged one is ahead by, {unit}",
+        "Effective decisions",
+    )
     rows = [body_row(_value_cells(one, page)) for one in found.policies]
     rows[1].set("class", "ours")
     others = [name for name in found.in_use.estimates if name not in GATE]
@@ -233,7 +240,8 @@ def _policies(page: PolicyPage) -> Element:
         scrolled(tag("table", head_row(heads), tag("tbody", *rows))),
         tag(
             "p",
-            "Small figures are 95 % intervals. 'Always X' gives X wherever it may be given, else nothing.",
+            f"Decisions of {page.when} (UTC); small figures are 95 % intervals. 'Always X' gives X wherever it may be "
+            "given, else nothing.",
             class_="quiet under",
         ),
         _charts([values_chart(drawn, place, page.currency, page.when)] if drawn else []),
@@ -245,7 +253,7 @@ def _policies(page: PolicyPage) -> Element:
                 tag("tbody", *other_rows),
             )
         ),
-        tag("p", "For comparison only: no verdict rests on these.", class_="quiet under"),
+        tag("p", f"In {unit} per decision, for comparison only: no verdict rests on these.", class_="quiet under"),
     )
 
 
@@ -312,8 +320,9 @@ def _effects(page: PolicyPage) -> Element:
         tag("h2", "What the actions change"),
         tag(
             "p",
-            "Measured on decisions that the model of effects had not seen: the action against doing nothing, for those "
-            "who could have had it. Additional outcomes are of 100 customers; small figures are 90 % intervals.",
+            f"Measured on the decisions of {page.when} (UTC), which the model of effects had not seen: the action "
+            f"against doing nothing, for those who could have had it. Effects are additional outcomes of 100 "
+            f"customers, or {page.currency} a customer where the outcome is money; small figures are 90 % intervals.",
         ),
         *(tag("p", _slope_sentence(of), class_="under") for of in gains),
         scrolled(tag("table", head_row(heads), tag("tbody", *rows))),
@@ -361,8 +370,8 @@ def _exploration(page: PolicyPage) -> Element:
         "Policy",
         "By its own values, per decision",
         f"In total, {page.decisions:,} decisions",
-        "Measured (DR), per decision",
-        "In total",
+        f"Measured (DR), {page.currency} per decision",
+        f"In total, {page.currency}",
     )
     rows = [
         body_row(
