@@ -22,8 +22,7 @@ from kernel.model_registry import CHALLENGER, ModelVersion, TrainingData, Traini
 from kernel.uplift_predictor import ActionEffect, UpliftManifest, UpliftPredictor
 from serving.decisioning.action import Outcome
 from serving.decisioning.catalogue import Catalogue
-from serving.feedback.history import read_history
-from serving.feedback.store import DecisionStore
+from serving.feedback.history import history_of
 from serving.runtime import open_catalogue, required
 from training.action_log import NOTHING, DecisionLog, LearnableOutcome, Matured, matured
 from training.evaluation.policy_checks import slope_check
@@ -97,11 +96,7 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
 
 
 def _log(project: Project, now: datetime) -> DecisionLog:
-    store = DecisionStore(project.settings.state_url)
-    try:
-        history = read_history(store, now)
-    finally:
-        store.close()
+    history = history_of(project.settings.state_url, now)
     return DecisionLog(history.decisions, history.probabilities, history.feedback)
 
 

@@ -31,8 +31,7 @@ from kernel.part import Floats
 from kernel.settings import Settings
 from serving.decisioning.action import Action, Outcome
 from serving.decisioning.catalogue import Catalogue
-from serving.feedback.history import History, read_history
-from serving.feedback.store import DecisionStore
+from serving.feedback.history import History, history_of
 from serving.runtime import LearnedEffects, open_catalogue, required
 from training.action_log import NOTHING, DecisionLog, LearnableOutcome, Matured, matured
 from training.evaluation.action_gains import OutcomeRows
@@ -128,7 +127,7 @@ def evaluate_policy(
     """
     asked = _question(project, now, effects, catalogue, margin_rate)
     say("read the log of decisions")
-    history = _history(project, now)
+    history = history_of(project.settings.state_url, now)
     drawn = np.isin(history.decisions["mode"].to_numpy(object), np.array(_DRAWN, dtype=object))
     seen = _seen_by(asked.effects, history.decisions)
     found, overlapping = asked.matured(history, drawn & ~seen)
@@ -194,14 +193,6 @@ def _with(settings: Settings, catalogue: Path) -> Settings:
     return settings.model_copy(
         update={"actions": settings.actions.model_copy(update={"catalogue": str(catalogue.resolve())})}
     )
-
-
-def _history(project: Project, now: datetime) -> History:
-    store = DecisionStore(project.settings.state_url)
-    try:
-        return read_history(store, now)
-    finally:
-        store.close()
 
 
 def _log(history: History, rows: NDArray[np.bool_]) -> DecisionLog:

@@ -82,6 +82,19 @@ def read_history(store: DecisionStore, until: datetime) -> History:
     return History(_table(rows, (*_DECISION, "mode")), probabilities, values, closed, _table(events, _EVENT))
 
 
+def history_of(url: str, until: datetime) -> History:
+    """All that the store at ``url`` had at ``until``.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+    """
+    store = DecisionStore(url)
+    try:
+        return read_history(store, until)
+    finally:
+        store.close()
+
+
 def _table(rows: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
     moments = {

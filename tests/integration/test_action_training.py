@@ -23,37 +23,14 @@ from serving.feedback.history import read_history
 from serving.feedback.store import DecisionStore
 from serving.runtime import load_effects, open_catalogue
 from serving.schemas import FeedbackEvent, FeedbackRequest, FeedbackStatus
+from tests.policy_shop import ACTIONS, EXPLORE, HALF
 from tests.projects import TinyProject
 from tests.shops import ENDS, Shop, sound_shop
 
 AS_OF = ENDS.to_pydatetime().replace(tzinfo=UTC)
 DECIDED = AS_OF + timedelta(hours=8)
 LATER = AS_OF + timedelta(days=60)
-HALF = 45  # years
-EXPLORE = PolicySettings(thompson=0.0, uniform=1.0)  # everything alike, so that a small log tells much
 CATALOGUE = '\n[actions]\ncatalogue = "actions.toml"\n'
-
-ACTIONS = """
-[[action]]
-id = "mail"
-label = "Write a letter"
-group = "contacts"
-channels = ["mail"]
-outcome = { name = "order_again", window_days = 30 }
-cost = { contact = 0.5 }
-value = { margin = 20.0 }
-prior = { rate = 0.05, strength = 20 }
-
-[[action]]
-id = "call"
-label = "Call"
-group = "contacts"
-channels = ["phone"]
-outcome = { name = "order_again", window_days = 30 }
-cost = { contact = 2.0 }
-value = { margin = 20.0 }
-prior = { rate = 0.05, strength = 20 }
-"""
 
 
 def converts(decision: Decision, age: float, random: np.random.Generator) -> bool:
