@@ -36,6 +36,8 @@ DRAWN = timedelta(hours=8)
 def shop(tmp_path_factory: pytest.TempPathFactory) -> PolicyShop:
     made = policy_shop(tmp_path_factory.mktemp("policy"))
     made.sell("judged", made.log("judged", JUDGED_ON))
+    for moment in JUDGED_ON:  # kept, so that not every evaluation computes the features anew
+        made.project("judged").snapshot(as_of=moment)
     return made
 
 
