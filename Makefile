@@ -32,8 +32,9 @@ $(ORACLE_READY): requirements-oracle.lock $(READY)
 demo: $(READY)  ## the main job on real data
 	$(BIN)/foresight demo
 
+# In the order of the folders: xdist would begin with the files of many tests, and end with one core on the slow ones.
 test: $(READY)  ## all tests
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-spark: $(SPARK_READY)  ## the features on Spark (needs Java 17), skipped with the reason where it is missing
 	PYTHONPATH=$(SPARK) $(BIN)/pytest -m spark -rs

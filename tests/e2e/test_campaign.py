@@ -75,8 +75,9 @@ def test_without_a_budget_everybody_gets_the_best(planned: Campaign, trained: Tr
 def copied(trained: Trained, folder: Path, *changes: tuple[str, str]) -> Project:
     """The project over its own models, with a state and a catalogue of its own."""
     text = (trained.folder / "foresight.toml").read_text(encoding="utf-8")
-    text = text.replace('folder = "registry"', f'folder = "{trained.folder / "registry"}"')
-    (folder / "foresight.toml").write_text(text, encoding="utf-8")
+    own = text.replace(str(trained.folder / "state"), str(folder / "state"))
+    assert own != text  # prices that are kept there would count for the other tests' decisions
+    (folder / "foresight.toml").write_text(own, encoding="utf-8")
     actions = (trained.folder / "actions.toml").read_text(encoding="utf-8")
     for old, new in changes:
         assert old in actions
