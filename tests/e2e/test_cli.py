@@ -19,21 +19,9 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-COMMANDS = (
-    "demo",
-    "check",
-    "train",
-    "score",
-    "serve",
-    "report",
-    "value",
-    "plan-campaign",
-    "plan-pilot",
-    "check-effect",
-    "evaluate-policy",
-    "rollback",
-    "judge",
-    "relocate",
+COMMANDS = tuple(
+    "demo check train score serve report value plan-campaign plan-pilot "
+    "check-effect evaluate-policy rollback judge relocate".split()
 )
 
 NEEDED = {
