@@ -19,10 +19,9 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-COMMANDS = tuple(
-    "demo check train score serve report value plan-campaign plan-pilot "
-    "check-effect evaluate-policy rollback judge relocate".split()
-)
+OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate")
+OF_ACTIONS = ("plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
+COMMANDS = (*OF_MODELS, *OF_ACTIONS)
 
 NEEDED = {
     "rollback": ("churn",),
