@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 
 import orjson
-from sqlalchemy import Connection, Engine, bindparam, func, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, bindparam, func, select
 
 from kernel.settings import Settings
-from kernel.sql import checked_url, open_sql, sqlite_file
+from kernel.sql import LazyDatabase, sqlite_file
 from serving.decisioning.action import DO_NOTHING
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.state import CampaignPrices, ContactEvent, DecisionState
@@ -51,7 +48,7 @@ _PRICES = (
 )
 
 
-class StateReader:
+class StateReader(LazyDatabase):
     """The state of one project's decisions; safe to use from several threads."""
 
     def __init__(self, url: str) -> None:
@@ -60,8 +57,7 @@ class StateReader:
         Raises:
             UsageError: ``url`` names neither SQLite nor PostgreSQL.
         """
-        self._url = checked_url(url, "foresight.toml: state.url")
-        self._found = False
+        super().__init__(url, _PRAGMAS, StoreUnavailableError)
 
     @classmethod
     def of(cls, settings: Settings) -> StateReader:
@@ -79,7 +75,7 @@ class StateReader:
         if file is not None and not file.exists():
             return nothing
         with self._told(), self._engine.connect() as connection:
-            if not self._is_there(connection):
+            if not self._is_there(connection, CAMPAIGN_PRICES.name):  # the youngest table stands for all of them
                 return nothing
             contacts = _contacts(connection, customer_ids, now) if catalogue.needs_contacts else {}
             used = list(connection.execute(_USE, {"today": _day(now)})) if catalogue.needs_use else []
@@ -98,28 +94,6 @@ class StateReader:
                 **orjson.loads(prices["content"]),
             ),
         )
-
-    def close(self) -> None:
-        """Give every connection back."""
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
-
-    def _is_there(self, connection: Connection) -> bool:
-        # A reader makes no table; once they are there they stay. The youngest table stands for all of them.
-        self._found = self._found or inspect(connection).has_table(CAMPAIGN_PRICES.name)
-        return self._found
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return open_sql(self._url, pragmas=_PRAGMAS, keep_open=False)
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except DBAPIError:
-            # The driver's message would repeat the statement with its customers, so it goes no further.
-            raise StoreUnavailableError from None
 
 
 def _contacts(connection: Connection, customer_ids: Sequence[str], now: datetime) -> dict[str, list[ContactEvent]]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, bindparam, func, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, func, select
 
 from kernel.errors import ForesightError
 from kernel.settings import Settings
-from kernel.sql import UtcMoment, checked_url, open_sql, sqlite_file, writing
+from kernel.sql import LazyDatabase, UtcMoment, sqlite_file, writing
 from kernel.types import Band
 
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
@@ -52,7 +50,7 @@ class BandsUnavailableError(ForesightError):
         )
 
 
-class BandLog:
+class BandLog(LazyDatabase):
     """The bands of one project; safe to use from several threads and processes."""
 
     def __init__(self, url: str, project: str) -> None:
@@ -61,9 +59,8 @@ class BandLog:
         Raises:
             UsageError: ``url`` names neither SQLite nor PostgreSQL.
         """
-        self._url = checked_url(url, "foresight.toml: state.url")
+        super().__init__(url, _PRAGMAS, BandsUnavailableError)
         self._project = project
-        self._found = False
 
     @classmethod
     def of(cls, settings: Settings) -> BandLog:
@@ -81,7 +78,7 @@ class BandLog:
             return {}
         found: dict[str, Band] = {}
         with self._told(), self._engine.connect() as connection:
-            if not self._is_there(connection):
+            if not self._is_there(connection, _BANDS.name):
                 return {}
             for first in range(0, len(customer_ids), _AT_ONCE):
                 some = list(customer_ids[first : first + _AT_ONCE])
@@ -119,32 +116,9 @@ class BandLog:
             if rows:
                 connection.execute(_BANDS.insert(), rows)
 
-    def close(self) -> None:
-        """Give every connection back."""
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
-
-    def _is_there(self, connection: Connection) -> bool:
-        # A reader makes no table; once it is there it stays.
-        self._found = self._found or inspect(connection).has_table(_BANDS.name)
-        return self._found
-
     def _newest(self, connection: Connection) -> datetime:
         newest = select(func.max(_BANDS.c.as_of)).where(_BANDS.c.project == self._project)
         return connection.execute(newest).scalar_one() or datetime.min.replace(tzinfo=UTC)
-
-    @cached_property
-    def _engine(self) -> Engine:
-        # A notebook opens many of these and closes none.
-        return open_sql(self._url, pragmas=_PRAGMAS, keep_open=False)
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except DBAPIError:
-            # The driver's message would repeat the statement with its customers, so it goes no further.
-            raise BandsUnavailableError from None
 
 
 class Recording:
