@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from kernel.errors import UsageError, did_you_mean
+from kernel.section import Section
+from kernel.service_settings import ServiceSettings
 
 _MEMORY = r"^(0*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*) ?[kKMGT]i?B$"
 Days = Annotated[int, Field(ge=1, le=3650)]
-
-
-class Section(BaseModel):
-    """A part of the file; unknown keys are errors, and errors never echo the values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
 
 
 class ProjectSection(Section):
@@ -73,7 +69,7 @@ class TableSettings(Section):
 
     from_: str = Field(alias="from", min_length=1)
     columns: dict[str, str]
-    attributes: dict[str, str] = {}
+    attributes: dict[str, str] = Field(default={})
 
 
 class PoliciesSettings(Section):
@@ -180,7 +176,7 @@ class ChurnSettings(Section):
     contacts: int = Field(default=100, ge=1)
     retention: RetentionSettings | None = None
     treatment: TreatmentSettings | None = None
-    directions: dict[str, Literal["up", "down"]] = {}
+    directions: dict[str, Literal["up", "down"]] = Field(default={})
     trees: TreesSettings = TreesSettings()
     bands: tuple[float, float] = (70.0, 90.0)
     band_margin: float = Field(default=2.0, ge=0, le=20)
@@ -249,16 +245,6 @@ class ActionsSettings(Section):
     catalogue: str | None = None
     top_k: int = Field(default=3, ge=1, le=20)
     holdout: float = Field(default=0.02, ge=0, le=0.5)
-
-
-class ServiceSettings(Section):
-    """The scoring service; keys are kept as SHA-256 hex digests."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=3000, ge=1, le=65535)
-    max_ids: int = Field(default=1000, ge=1)
-    max_body_bytes: int = Field(default=2_000_000, ge=1000)
-    api_keys_sha256: tuple[str, ...] = ()
 
 
 class RegistrySettings(Section):

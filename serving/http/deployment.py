@@ -10,7 +10,7 @@ from datetime import datetime
 
 from kernel.clock import utc_now
 from kernel.errors import UsageError
-from kernel.settings import ServiceSettings
+from kernel.service_settings import ServiceSettings
 from serving.feedback.store import DecisionStore
 from serving.insights import InsightSource
 

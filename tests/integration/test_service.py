@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kernel.settings import ServiceSettings
+from kernel.service_settings import ServiceSettings
 from serving.feedback.store import DecisionStore, StoreCounts
 from serving.http.deployment import Deployment, Limits
 from tests.doubles.insights import AS_OF, HOSTILE_ID, InsightDouble, decision, running

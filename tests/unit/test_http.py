@@ -8,7 +8,7 @@ import pytest
 
 from features.engine.online import OnlineUnavailableError
 from kernel.errors import RegistryError, UsageError
-from kernel.settings import ServiceSettings
+from kernel.service_settings import ServiceSettings
 from serving.http.deployment import Limits
 from serving.http.paths import template_of
 from serving.http.problems import problem_of, problem_of_response
