@@ -17,6 +17,7 @@ from kernel.model_registry import CHALLENGER, ModelVersion
 from kernel.part import Floats
 from kernel.uplift_predictor import UpliftPredictor
 from serving.decisioning.catalogue import Catalogue
+from serving.decisioning.columns import Fields
 from serving.decisioning.decide import decide
 from serving.decisioning.decision import Decision
 from serving.decisioning.policy import PolicySettings
@@ -158,7 +159,7 @@ def _decided(
     project: Project,
     catalogue: Catalogue,
     effects: LearnedEffects | None,
-    frame: pd.DataFrame,
+    fields: Fields,
     features: pd.DataFrame,
     moment: datetime,
     versions: tuple[str, ...],
@@ -166,7 +167,7 @@ def _decided(
     return decide(
         # Messages that are owed are no part of the policy: decisions for them are not judged either.
         dataclasses.replace(catalogue, mandatory=()),
-        frame,
+        fields,
         as_of=moment,
         settings=PolicySettings(),
         currency=project.settings.project.currency,

@@ -7,6 +7,7 @@ about the model that a score needs, so that neither imports the other.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from kernel.behaviours import Behaviour
 from kernel.errors import RegistryError
+from kernel.feature_rows import FeatureRows, Features, rows_of
 from kernel.linear_part import LinearPart
 from kernel.part import Floats, Part
 from kernel.purchases import PurchaseParameters
@@ -56,10 +58,13 @@ class Similar(Part):
 
     def bounds(self, prediction: Floats) -> tuple[Floats, Floats]:
         """Lower and upper bound at each prediction, shape (n,), interpolated between the points."""
-        return (
-            np.interp(prediction, self.prediction, self.low),
-            np.interp(prediction, self.prediction, self.high),
-        )
+        points, low, high = self._points
+        return np.interp(prediction, points, low), np.interp(prediction, points, high)
+
+    # As arrays, once: for a single customer, making them costs more than using them.
+    @cached_property
+    def _points(self) -> tuple[Floats, Floats, Floats]:
+        return np.array(self.prediction), np.array(self.low), np.array(self.high)
 
 
 class GroupInterval(Part):
@@ -99,6 +104,20 @@ class Manifest(Part):
     data_fingerprint: str
     columns: tuple[FeatureColumn, ...]
     percentile_grid: tuple[float, ...]
+
+    @cached_property
+    def inputs(self) -> ModelInputs:
+        """Takes the model's inputs from features."""
+        return ModelInputs(self.columns)
+
+    def percentile(self, values: Floats) -> Floats:
+        """Percentile (0-100) of each value within the population of the grid; the same for one row or a million."""
+        grid, ranks = self._grid
+        return np.interp(values, grid, ranks)
+
+    @cached_property
+    def _grid(self) -> tuple[Floats, Floats]:
+        return np.array(self.percentile_grid), np.linspace(0, 100, len(self.percentile_grid))
 
 
 class OrderValues(Part):
@@ -221,41 +240,52 @@ def percentile_grid(values: Floats) -> tuple[float, ...]:
     return tuple(float(value) for value in np.quantile(values, np.linspace(0, 1, GRID_POINTS)))
 
 
-def percentiles(values: Floats, grid: tuple[float, ...]) -> Floats:
-    """Percentile (0-100) of each value within the population of the grid; the same for one row or a million."""
-    return np.interp(values, grid, np.linspace(0, 100, len(grid)))
-
-
-def model_matrix(frame: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Floats:
+def model_matrix(features: Features, columns: tuple[FeatureColumn, ...]) -> Floats:
     """Model inputs, shape (rows, columns): words as positions in their categories, NaN where unknown.
 
     Raises:
-        RegistryError: the frame lacks a column the model was trained on.
+        RegistryError: a feature that the model was trained on is not there.
     """
-    present = set(frame.columns)
-    missing = [column.name for column in columns if column.name not in present]
-    if missing:
-        raise RegistryError(
+    return ModelInputs(columns).matrix(rows_of(features))
+
+
+class ModelInputs:
+    """The inputs of one model, ready to be taken from features again and again."""
+
+    def __init__(self, columns: tuple[FeatureColumn, ...]) -> None:
+        self._width = len(columns)
+        self._numbers = [i for i, column in enumerate(columns) if column.categories is None]
+        self._names = tuple(columns[i].name for i in self._numbers)
+        self._words = [(i, column.name, column.categories) for i, column in enumerate(columns) if column.categories]
+
+    def matrix(self, rows: FeatureRows) -> Floats:
+        """See :func:`model_matrix`."""
+        matrix = np.full((len(rows), self._width), np.nan)
+        try:
+            # All numbers at once: for a single customer, taking columns one by one costs more than the model.
+            matrix[:, self._numbers] = rows.numbers(self._names)
+            for i, name, categories in self._words:
+                matrix[:, i] = _codes(rows.values(name), categories)
+        except KeyError:
+            raise self._lacking(rows) from None
+        return matrix
+
+    def _lacking(self, rows: FeatureRows) -> RegistryError:
+        needed = (*self._names, *(name for _, name, _ in self._words))
+        missing = [name for name in needed if name not in rows.names]
+        return RegistryError(
             f"The model needs the feature '{missing[0]}', which this project does not have ({len(missing)} missing).",
             where="features",
             fix="Train again: the features or attributes changed since the model was made.",
         )
-    matrix = np.empty((len(frame), len(columns)))
-    numbers = [i for i, column in enumerate(columns) if column.categories is None]
-    # All numbers at once: for a single customer, taking pandas columns one by one costs more than the model.
-    matrix[:, numbers] = frame[[columns[i].name for i in numbers]].to_numpy(dtype="float64", na_value=np.nan)
-    for i, column in enumerate(columns):
-        if column.categories is not None:
-            matrix[:, i] = _codes(frame.loc[:, column.name], column.categories)
-    return matrix
 
 
-def _codes(words: pd.Series, categories: tuple[str, ...]) -> Floats:
+def _codes(words: list[str | None], categories: tuple[str, ...]) -> Floats:
     if len(words) >= _MANY:
-        codes = pd.Index(categories, dtype="object").get_indexer(words.to_numpy(dtype="object"))
+        codes = pd.Index(categories, dtype="object").get_indexer(np.array(words, dtype="object"))
         return np.where(codes < 0, np.nan, codes.astype(np.float64))
-    known = {word: float(code) for code, word in enumerate(categories)}
-    return np.array([known.get(word, np.nan) for word in words.array], dtype=np.float64)
+    known: dict[str | None, float] = {word: float(code) for code, word in enumerate(categories)}
+    return np.array([known.get(word, np.nan) for word in words], dtype=np.float64)
 
 
 def write_manifest(folder: Path, manifest: Part) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
 import numpy as np
@@ -134,6 +135,8 @@ class BgNbd(Parameters):
 
     def _purchases_if_alive(self, horizon: float, x: Floats, T: Floats) -> Floats:
         """E[X(T, T + horizon] | alive at T, x, T] for one-dimensional ``x`` and ``T`` (periods)."""
+        if x.size == 1:  # to look for others like it costs more than the answer
+            return self._one_frequency(horizon, float(x[0]), T)
         frequencies, x_at = np.unique(x, return_inverse=True)
         ages, T_at = np.unique(T, return_inverse=True)
         pairs, row_at = np.unique(x_at * ages.size + T_at, return_inverse=True)
@@ -199,6 +202,7 @@ class _BetaNodes:
     weight: Floats
 
     @classmethod
+    @lru_cache(maxsize=4096)  # of a model as many as there are frequencies and horizons: found anew for no customer
     def make(cls, a: float, b: float, *, steepness: float, order_at_zero: float) -> Self:
         """``order_at_zero``: 1 if the function vanishes at p = 0, with a slope up to ``steepness``, 0 if it does not.
 

@@ -7,19 +7,17 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kernel.artefacts import (
     ChurnManifest,
     FeatureColumn,
     Floats,
-    model_matrix,
-    percentiles,
     read_manifest,
     write_manifest,
 )
 from kernel.behaviours import Change, nearest_changes
+from kernel.feature_rows import Features, rows_of
 from kernel.linear_part import LinearPart
 from kernel.types import Band
 
@@ -45,9 +43,9 @@ class ChurnPredictor:
         self.booster.save_model(str(folder / BOOSTER))
         write_manifest(folder, self.manifest)
 
-    def inputs(self, frame: pd.DataFrame) -> Floats:
+    def inputs(self, features: Features) -> Floats:
         """The model's inputs, shape (rows, columns). Raises RegistryError when a feature is missing."""
-        return model_matrix(frame, self.manifest.columns)
+        return self.manifest.inputs.matrix(rows_of(features))
 
     def log_odds(self, inputs: Floats) -> Floats:
         """Calibrated log-odds of churn, shape (rows,)."""
@@ -72,7 +70,7 @@ class ChurnPredictor:
 
     def percentile(self, probability: Floats) -> Floats:
         """Rank of a probability within the population scored at training, 0-100."""
-        return percentiles(probability, self.manifest.percentile_grid)
+        return self.manifest.percentile(probability)
 
     def bands(self, percentile: Floats, held: NDArray[np.object_] | None = None) -> NDArray[np.object_]:
         """The band of each percentile, shape (rows,); None where it is NaN.

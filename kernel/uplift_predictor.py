@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from math import hypot
 from pathlib import Path
 from typing import Literal
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 from scipy.special import expit
 
-from kernel.artefacts import FeatureColumn, model_matrix, read_manifest, write_manifest
+from kernel.artefacts import FeatureColumn, ModelInputs, read_manifest, write_manifest
 from kernel.encoding import Encoding, straight
+from kernel.feature_rows import Features, rows_of
 from kernel.part import Floats, Part
 
 _MANY = 1000  # rows from which several threads are quicker than one
@@ -128,6 +129,11 @@ class UpliftManifest(Part):
     outcomes: tuple[OutcomeEffects, ...]
     siblings: tuple[ActionEffect, ...] = ()
 
+    @cached_property
+    def inputs(self) -> ModelInputs:
+        """Takes the model's inputs from features."""
+        return ModelInputs(self.columns)
+
 
 @dataclass(frozen=True, slots=True)
 class Effects:
@@ -164,13 +170,13 @@ class UpliftPredictor:
             booster.save_model(str(folder / name))
         write_manifest(folder, self.manifest)
 
-    def effects(self, frame: pd.DataFrame) -> dict[str, Effects]:
+    def effects(self, features: Features) -> dict[str, Effects]:
         """Action -> its effect on each customer.
 
         Raises:
             RegistryError: a feature is missing.
         """
-        inputs = model_matrix(frame, self.manifest.columns)
+        inputs = self.manifest.inputs.matrix(rows_of(features))
         found = {
             of.action: Effects(np.array([of.effect]), np.array([hypot(of.error, of.spread)]), of.status)
             for of in self.manifest.siblings

@@ -9,19 +9,17 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 
 from kernel.artefacts import (
     Floats,
     Similar,
     ValueManifest,
-    model_matrix,
-    percentiles,
     read_manifest,
     write_manifest,
 )
 from kernel.btyd import GammaGamma
 from kernel.errors import RegistryError
+from kernel.feature_rows import Features, rows_of
 from kernel.purchases import PurchaseModel, outlook
 from kernel.sbg import Sbg
 from kernel.segment import SegmentValue, segment_value
@@ -153,24 +151,24 @@ class ValuePredictor:
             booster.save_model(str(folder / f"{name}.txt"))
         write_manifest(folder, self.manifest)
 
-    def expected_spend(self, frame: pd.DataFrame) -> Floats:
+    def expected_spend(self, features: Features) -> Floats:
         """Expected net spend over the learnt horizon, shape (rows,), in the project's currency."""
-        return self._spend(frame, self.history(frame, [self.manifest.horizon_days]))
+        return self._spend(features, self.history(features, [self.manifest.horizon_days]))
 
-    def numbers(self, frame: pd.DataFrame) -> ValueNumbers:
+    def numbers(self, features: Features) -> ValueNumbers:
         """Everything predicted for each row."""
         manifest = self.manifest
-        history = self.history(frame, [manifest.horizon_days, *(one.days for one in manifest.horizons)])
-        expected = self._spend(frame, history)
-        low, high = self.interval(expected, frame)
+        history = self.history(features, [manifest.horizon_days, *(one.days for one in manifest.horizons)])
+        expected = self._spend(features, history)
+        low, high = self.interval(expected, features)
         horizons = tuple(self._horizons(expected, history))
-        since = _column(frame, "days_since_last_purchase")
+        since = _column(features, "days_since_last_purchase")
         return ValueNumbers(
             expected_spend=expected,
             low=low,
             high=high,
             horizons=horizons,
-            discounted=self._discounted(horizons, len(frame)),
+            discounted=self._discounted(horizons, len(features)),
             probability_alive=history.alive,
             expected_purchases=history.purchases[:, 0],
             expected_order_value=history.order_value,
@@ -180,10 +178,10 @@ class ValuePredictor:
             percentile=self.percentile(expected),
         )
 
-    def interval(self, expected_spend: Floats, frame: pd.DataFrame) -> tuple[Floats, Floats]:
+    def interval(self, expected_spend: Floats, features: Features) -> tuple[Floats, Floats]:
         """Where the actual spend of a customer with such an expectation lies; the bounds always enclose it."""
         low, high = _bounds(self.manifest.intervals, expected_spend)
-        new = _column(frame, "T_days") <= NEWCOMER_DAYS
+        new = _column(features, "T_days") <= NEWCOMER_DAYS
         if self.manifest.newcomers is not None and new.any():
             of_new = _bounds(self.manifest.newcomers, expected_spend)
             low = np.where(new, np.minimum(low, of_new[0]), low)
@@ -192,7 +190,7 @@ class ValuePredictor:
 
     def percentile(self, expected_spend: Floats) -> Floats:
         """Rank of an expected spend within the population scored at training, 0-100."""
-        return percentiles(expected_spend, self.manifest.percentile_grid)
+        return self.manifest.percentile(expected_spend)
 
     def is_high_value(self, expected_spend: Floats) -> np.ndarray:
         """Whether the customer is among those of highest value, shape (rows,), bool."""
@@ -202,38 +200,38 @@ class ValuePredictor:
         """Expected total of a segment, and where the actual one lies: less wide than the sum of the bounds of each."""
         return segment_value(expected_spend, self.manifest.sums)
 
-    def probability_alive(self, frame: pd.DataFrame) -> Floats:
+    def probability_alive(self, features: Features) -> Floats:
         """Probability that the customer still buys, shape (rows,); NaN without a purchase."""
-        return self.history(frame, [0.0]).alive
+        return self.history(features, [0.0]).alive
 
     def prior_purchases(self) -> float:
         """Expected purchase days over the horizon of a customer of whom nothing is known but the first purchase."""
         return self._purchases.population(self.manifest.horizon_days)
 
-    def spend_btyd(self, frame: pd.DataFrame) -> Floats:
+    def spend_btyd(self, features: Features) -> Floats:
         """Expected purchases x expected order value, net of the usual returns; 0 without a purchase."""
-        return _by_btyd(self.history(frame, [self.manifest.horizon_days]))
+        return _by_btyd(self.history(features, [self.manifest.horizon_days]))
 
-    def history(self, frame: pd.DataFrame, horizons_days: Sequence[float]) -> History:
+    def history(self, features: Features, horizons_days: Sequence[float]) -> History:
         """What the models of buying behaviour say of each row; NaN without a purchase."""
-        x, t_x, T = (_column(frame, name) for name in ("frequency", "recency_days", "T_days"))
+        x, t_x, T = (_column(features, name) for name in ("frequency", "recency_days", "T_days"))
         known = np.isfinite(t_x) & np.isfinite(T)
-        alive, wait, usual = (np.full(len(frame), np.nan) for _ in range(3))
-        purchases = np.full((len(frame), len(horizons_days)), np.nan)
+        alive, wait, usual = (np.full(len(features), np.nan) for _ in range(3))
+        purchases = np.full((len(features), len(horizons_days)), np.nan)
         if known.any():
             model = self._purchases
             found = outlook(model, horizons_days, x[known], t_x[known], T[known])
             alive[known], purchases[known], wait[known] = found.alive, found.purchases, found.wait_days
             usual[known] = model.median_wait_days(x[known], t_x[known])
-        history = History(known, alive, purchases, wait, usual, self._order_value(frame, x))
-        return history if self.manifest.contracts is None else self._with_contracts(history, frame, horizons_days)
+        history = History(known, alive, purchases, wait, usual, self._order_value(features, x))
+        return history if self.manifest.contracts is None else self._with_contracts(history, features, horizons_days)
 
-    def _with_contracts(self, history: History, frame: pd.DataFrame, horizons_days: Sequence[float]) -> History:
+    def _with_contracts(self, history: History, features: Features, horizons_days: Sequence[float]) -> History:
         """Who has a running contract is a customer, and pays until it ends."""
         assert self.manifest.contracts is not None
         contracts = Sbg(**self.manifest.contracts.model_dump())
-        age = _column(frame, "subscription_age_days")
-        running = np.isfinite(age) & (_column(frame, "active_subscriptions") > 0)
+        age = _column(features, "subscription_age_days")
+        running = np.isfinite(age) & (_column(features, "active_subscriptions") > 0)
         if not running.any():
             return history
         renewals = np.floor(np.maximum(age[running], 0.0) / contracts.days_per_period)
@@ -243,8 +241,8 @@ class ValuePredictor:
         purchases[running] = np.column_stack(payments)
         return replace(history, known=history.known | running, alive=alive, purchases=purchases)
 
-    def _order_value(self, frame: pd.DataFrame, frequency: Floats) -> Floats:
-        values, monetary = self.manifest.order_values, _column(frame, "monetary_value")
+    def _order_value(self, features: Features, frequency: Floats) -> Floats:
+        values, monetary = self.manifest.order_values, _column(features, "monetary_value")
         usable = (frequency > 0) & (monetary > 0)
         x = np.where(usable, frequency, 0.0)
         factor = order_value_factor(np.nan_to_num(frequency), values.slope, values.usual)
@@ -252,13 +250,13 @@ class ValuePredictor:
         expected = GammaGamma(values.p, values.q, values.v).expected_order_value(x, usual)
         return self.manifest.net_share * factor * expected
 
-    def _spend(self, frame: pd.DataFrame, history: History) -> Floats:
+    def _spend(self, features: Features, history: History) -> Floats:
         btyd, chosen = _by_btyd(history), self.manifest.spend_model
         if chosen == "btyd":
             return self.manifest.scale * btyd
-        matrix = model_matrix(frame, self.manifest.columns)
-        pace = spend_at_pace(frame, btyd, self.manifest.pace_weights, self.manifest.horizon_days)
-        threads = 1 if len(frame) < _FEW else 0
+        matrix = self.manifest.inputs.matrix(rows_of(features))
+        pace = spend_at_pace(features, btyd, self.manifest.pace_weights, self.manifest.horizon_days)
+        threads = 1 if len(features) < _FEW else 0
         change = self.boosters["trees" if chosen == "trees" else "spend"]
         expected = pace * np.exp(np.asarray(change.predict(matrix, raw_score=True, num_threads=threads)))
         if chosen == "two_part":
@@ -298,29 +296,29 @@ def order_value_factor(frequency: Floats, slope: float, usual: float) -> Floats:
     return ((1.0 + frequency) / usual) ** slope
 
 
-def current_pace(frame: pd.DataFrame) -> dict[str, Floats]:
+def current_pace(features: Features) -> dict[str, Floats]:
     """Spend a day at several memories, each shape (rows,), never below 0: what comes if nothing changes."""
-    tenure = np.nan_to_num(_column(frame, "T_days"))
+    tenure = np.nan_to_num(_column(features, "T_days"))
     paces = {
-        "spend_30d": _column(frame, "spend_30d") / 30,
-        "spend_90d": _column(frame, "spend_90d") / 90,
+        "spend_30d": _column(features, "spend_30d") / 30,
+        "spend_90d": _column(features, "spend_90d") / 90,
         # A week more than the tenure: a customer of yesterday has no daily rate yet.
-        "spend_365d": _column(frame, "spend_365d") / np.minimum(tenure + 7, 365),
-        "net_spend": _column(frame, "net_spend") / (tenure + 14),
+        "spend_365d": _column(features, "spend_365d") / np.minimum(tenure + 7, 365),
+        "net_spend": _column(features, "net_spend") / (tenure + 14),
     }
     return {name: np.maximum(pace, 0) for name, pace in paces.items()}
 
 
-def all_paces(frame: pd.DataFrame, btyd: Floats, horizon_days: int) -> dict[str, Floats]:
+def all_paces(features: Features, btyd: Floats, horizon_days: int) -> dict[str, Floats]:
     """Spend over the horizon by each pace, by BTYD, and one currency unit, each shape (rows,)."""
-    paces = {name: horizon_days * pace for name, pace in current_pace(frame).items()}
-    return paces | {"btyd": btyd, "constant": np.ones(len(frame))}
+    paces = {name: horizon_days * pace for name, pace in current_pace(features).items()}
+    return paces | {"btyd": btyd, "constant": np.ones(len(features))}
 
 
-def spend_at_pace(frame: pd.DataFrame, btyd: Floats, weights: dict[str, float], horizon_days: int) -> Floats:
+def spend_at_pace(features: Features, btyd: Floats, weights: dict[str, float], horizon_days: int) -> Floats:
     """Expected spend over the horizon if nothing changes, shape (rows,), at least 1 % of a currency unit."""
-    paces = all_paces(frame, btyd, horizon_days)
-    total = sum((weights[name] * paces[name] for name in weights), np.zeros(len(frame)))
+    paces = all_paces(features, btyd, horizon_days)
+    total = sum((weights[name] * paces[name] for name in weights), np.zeros(len(features)))
     return np.maximum(total, _LEAST)
 
 
@@ -333,5 +331,5 @@ def _bounds(intervals: Similar, expected: Floats) -> tuple[Floats, Floats]:
     return np.minimum(low, 1) * expected, np.maximum(high, 1) * expected
 
 
-def _column(frame: pd.DataFrame, name: str) -> Floats:
-    return frame[name].to_numpy(dtype="float64", na_value=np.nan)
+def _column(features: Features, name: str) -> Floats:
+    return rows_of(features).number(name)

@@ -22,7 +22,7 @@ from serving.answers import AnswerContext, recommended_actions
 from serving.decisioning.decision import Decision
 from serving.runtime import Runtime
 from serving.scoring.band_log import Recording
-from serving.scoring.scorer import Scores
+from serving.scoring.scorer import NUMBERS, Scores
 
 CHUNK = 5120  # a quarter of a row group of the snapshot's file
 Writer = Callable[[Iterable[pa.Table], Path], None]
@@ -139,10 +139,10 @@ def score_all(
     """
     context = AnswerContext.of(runtime)
     for chunk in runtime.snapshot.chunks(CHUNK):
-        scores = runtime.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=100.0 - reasons_for)
-        decisions = runtime.decide(scores, chunk.features, chunk.manifest.as_of)
+        scores = runtime.scores(chunk.rows, chunk.consent, chunk.manifest.as_of, reasons_from=100.0 - reasons_for)
+        decisions = runtime.decide(scores, chunk.rows, chunk.manifest.as_of)
         if recording is not None:
-            recording.add(list(scores.numbers.index), list(scores.band), scores.held)
+            recording.add(scores.customer_ids, list(scores.band), scores.held)
         yield to_table(scores, decisions, context)
         advance(len(scores))
 
@@ -150,13 +150,13 @@ def score_all(
 def to_table(scores: Scores, decisions: Sequence[Decision | None], context: AnswerContext) -> pa.Table:
     """Scores and decisions as rows of the scores file: what ``serving.answers.customer_score`` says of each, made a
     column at a time."""
-    rows, numbers = len(scores), scores.numbers
-    columns: dict[str, Any] = {name: pa.array(numbers[name].to_numpy(), from_pandas=True) for name in numbers.columns}
+    rows, numbers = len(scores), {name: scores.values[:, place] for place, name in enumerate(NUMBERS)}
+    columns: dict[str, Any] = {name: pa.array(values, from_pandas=True) for name, values in numbers.items()}
     columns |= {
-        "customer_id": list(numbers.index),
+        "customer_id": scores.customer_ids,
         "as_of": [scores.as_of] * rows,
         "scored_at": [scores.scored_at] * rows,
-        "churn_score": pa.array(np.rint(100 * numbers["churn_probability"].to_numpy()), from_pandas=True),
+        "churn_score": pa.array(np.rint(100 * numbers["churn_probability"]), from_pandas=True),
         "churn_band": [None if band is None else band.value for band in scores.band],
         "churn_reasons": _listed(_REASON, scores.reasons),
         "churn_groups": _listed(_GROUP, scores.groups),

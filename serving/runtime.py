@@ -20,6 +20,7 @@ from features.engine.snapshot import Snapshot, StoredFeatures, StoredRows
 from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import utc_now
 from kernel.errors import NotFoundError, UsageError, did_you_mean
+from kernel.feature_rows import Features, rows_of
 from kernel.model_registry import ModelRegistry
 from kernel.segment import SegmentValue
 from kernel.settings import Settings, load_settings
@@ -53,7 +54,7 @@ class LearnedEffects:
     model: UpliftPredictor
     version: str
 
-    def beliefs(self, features: pd.DataFrame) -> dict[str, Belief]:
+    def beliefs(self, features: Features) -> dict[str, Belief]:
         """Action -> what is believed of its effect on each row of ``features``."""
         return {action: LearnedBelief(effects) for action, effects in self.model.effects(features).items()}
 
@@ -150,13 +151,13 @@ class Runtime:
         """
         # One customer may be asked for twice; each is decided once. All are from one snapshot.
         found = self._found(customer_ids)
-        insights = self.insights(found.features, found.consent, found.manifest.as_of, found.manifest.id)
-        place = {name: row for row, name in enumerate(found.features.index)}
+        insights = self.insights(found.rows, found.consent, found.manifest.as_of, found.manifest.id)
+        place = {name: row for row, name in enumerate(found.rows.customer_ids)}
         return [insights[place[name]] for name in customer_ids]
 
     def _found(self, customer_ids: Sequence[str]) -> StoredRows:
         found = self.stored.look_up(customer_ids)
-        known = set(found.features.index)
+        known = set(found.rows.customer_ids)
         unknown = sum(name not in known for name in customer_ids)
         if unknown:
             raise NotFoundError(
@@ -192,7 +193,7 @@ class Runtime:
         return ProfileEngine(self.features, self.attributes, self.settings.project.timezone)
 
     def insights(
-        self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime, snapshot: str | None = None
+        self, features: Features, consent: NDArray[np.bool_], as_of: datetime, snapshot: str | None = None
     ) -> list[Insight]:
         """Score and decide for every row of ``features``, in order; ``snapshot``: what they are stored in."""
         scores = self.scores(features, consent, as_of)
@@ -200,7 +201,7 @@ class Runtime:
         return [Insight(scores.score(row), decisions[row]) for row in range(len(scores))]
 
     def scores(
-        self, features: pd.DataFrame, consent: NDArray[np.bool_], as_of: datetime, *, reasons_from: float = 0.0
+        self, features: Features, consent: NDArray[np.bool_], as_of: datetime, *, reasons_from: float = 0.0
     ) -> Scores:
         """Score every row of ``features``; see :meth:`serving.scoring.scorer.Scorer.score`.
 
@@ -212,7 +213,7 @@ class Runtime:
             consent,
             as_of=as_of,
             scored_at=self.clock(),
-            held=self.bands.before(as_of, list(features.index)),
+            held=self.bands.before(as_of, rows_of(features).customer_ids),
             reasons_from=reasons_from,
         )
 
@@ -224,9 +225,9 @@ class Runtime:
         """
         found = self._found([customer_id])
         as_of = found.manifest.as_of
-        scores = self.scores(found.features, found.consent, as_of)
-        [decision] = self.decide(scores, found.features, as_of, found.manifest.id)
-        return Insight(scores.score(0), decision), lower_bands(self.scorer, found.features, scores)
+        scores = self.scores(found.rows, found.consent, as_of)
+        [decision] = self.decide(scores, found.rows, as_of, found.manifest.id)
+        return Insight(scores.score(0), decision), lower_bands(self.scorer, found.rows, scores)
 
     def total_value(self, where: str | None = None) -> SegmentValue:
         """Expected net spend over the learnt horizon of all customers of the snapshot who may be profiled and have a
@@ -267,11 +268,11 @@ class Runtime:
             BandsUnavailableError: the bands of earlier scores cannot be read.
         """
         for chunk in self.snapshot.chunks(_CHUNK):
-            scores = self.scores(chunk.features, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
-            yield chunk.features, scores.for_rules(chunk.features)
+            scores = self.scores(chunk.rows, chunk.consent, chunk.manifest.as_of, reasons_from=_NO_REASONS)
+            yield chunk.features, scores.for_rules(chunk.rows).frame
 
     def decide(
-        self, scores: Scores, features: pd.DataFrame, as_of: datetime, snapshot: str | None = None
+        self, scores: Scores, features: Features, as_of: datetime, snapshot: str | None = None
     ) -> Sequence[Decision | None]:
         """A decision for each row; None without a catalogue.
 
@@ -290,7 +291,7 @@ class Runtime:
             model_versions=(self.scorer.churn_version, self.scorer.value_version, *learned),
             top_k=self.settings.actions.top_k,
             beliefs=None if self.learned is None else self.learned.beliefs(features),
-            state=self.state_of([str(name) for name in features.index]),
+            state=self.state_of(scores.customer_ids),
             feature_snapshot=snapshot,
         )
 

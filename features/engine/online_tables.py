@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import orjson
-import pandas as pd
 import pyarrow as pa
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text
 
 from features.engine.manifest import SnapshotManifest
 from features.engine.snapshot import KEYS, StoredRows
+from kernel.feature_rows import FeatureLayout, PackedRows
 
 LAYOUT = 1
-_OBJECT = np.dtype("O")  # the word "object" would be looked up among all of pandas' types, which takes a third of a row
 METADATA = MetaData()
 
 # SQLite numbers rows by itself only for an INTEGER key.
@@ -56,7 +55,7 @@ Row = tuple[str, bool, bytes, str | None]
 """customer_id, consent, numbers, words."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowLayout:
     """Layout 1: ``numbers`` is one float64 (IEEE 754, little-endian, NaN where unknown) per number feature; ``words``
     a JSON list of one string or null per word feature, NULL where the snapshot has none."""
@@ -87,21 +86,19 @@ class RowLayout:
         return list(zip(ids, consent, numbers, words, strict=True))
 
     def unpack(self, manifest: SnapshotManifest, rows: Sequence[Row]) -> StoredRows:
-        """The same rows as frames, the columns in the snapshot's order."""
-        index = pd.Index([row[0] for row in rows], name="customer_id", dtype=_OBJECT)
+        """The same rows again; as a frame, the columns are in the snapshot's order."""
         matrix = np.frombuffer(b"".join(row[2] for row in rows), dtype="<f8").reshape(len(rows), len(self.numbers))
-        # One block for all numbers: a column at a time would cost more than the look-up.
-        features = pd.DataFrame(matrix.astype("float64"), index=index, columns=_index(self.numbers), copy=False)
-        if self.words:
-            texts = np.empty((len(rows), len(self.words)), dtype=object)
-            for place, row in enumerate(rows):
-                texts[place] = orjson.loads(row[3] or "[]")
-            words = pd.DataFrame(texts, index=index, columns=_index(self.words), dtype=_OBJECT)
-            features = pd.concat([features, words], axis=1)
-        order = tuple(manifest.feature_versions)
-        if order != (*self.numbers, *self.words):
-            features = features.reindex(columns=_index(order))
-        return StoredRows(manifest, features, np.array([row[1] for row in rows], dtype=np.bool_))
+        texts: list[list[str | None]] = (
+            [orjson.loads(row[3] or "[]") for row in rows] if self.words else [[]] * len(rows)
+        )
+        names, order = [row[0] for row in rows], tuple(manifest.feature_versions)
+        packed = PackedRows(self.layout, names, matrix.astype("float64"), texts, order)
+        return StoredRows(manifest, packed, np.array([row[1] for row in rows], dtype=np.bool_))
+
+    @cached_property
+    def layout(self) -> FeatureLayout:
+        """Where each feature lies."""
+        return FeatureLayout(self.numbers, self.words)
 
     def content(self, manifest: SnapshotManifest) -> str:
         """What ``online_snapshots.content`` holds."""
@@ -114,8 +111,3 @@ class RowLayout:
         """From that column."""
         read: Mapping[str, Any] = orjson.loads(content)
         return SnapshotManifest.model_validate(read["manifest"]), cls(tuple(read["numbers"]), tuple(read["words"]))
-
-
-@lru_cache(maxsize=16)
-def _index(names: tuple[str, ...]) -> pd.Index:
-    return pd.Index(list(names))

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.engine.manifest import SnapshotManifest
+from kernel.feature_rows import FeatureRows, FrameRows
 
 KEYS = ("customer_id", "consent")
 
@@ -26,14 +27,19 @@ class StoredRows:
 
     Attributes:
         manifest: the snapshot that every row is from.
-        features: index customer_id, one column per feature: float64 with NaN where unknown, object (str or None) for
-            words. Ids that the snapshot does not have are left out.
+        rows: the features. Ids that the snapshot does not have are left out.
         consent: whether each may be profiled, shape (rows,).
     """
 
     manifest: SnapshotManifest
-    features: pd.DataFrame
+    rows: FeatureRows
     consent: NDArray[np.bool_]
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The rows as a frame: index customer_id, one column per feature: float64 with NaN where unknown, object (str
+        or None) for words."""
+        return self.rows.frame
 
 
 class StoredFeatures(Protocol):
@@ -119,7 +125,7 @@ def _stored(manifest: SnapshotManifest, table: pa.Table) -> StoredRows:
     features = table.drop_columns(list(KEYS))
     columns = {name: _column(features.column(name), index) for name in features.column_names}
     consent = np.asarray(table.column("consent").to_numpy(), dtype=np.bool_)
-    return StoredRows(manifest, pd.DataFrame(columns, index=index), consent)
+    return StoredRows(manifest, FrameRows(pd.DataFrame(columns, index=index)), consent)
 
 
 def _column(values: pa.ChunkedArray, index: pd.Index) -> pd.Series:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from kernel.errors import DataError, did_you_mean
+from kernel.feature_rows import FrameRows
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -47,17 +48,41 @@ def spread(values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]
     return np.full(shape, values) if not values.ndim else np.broadcast_to(values, shape)
 
 
+class Fields(Protocol):
+    """What rules may read of some customers, one row each; an unknown name is a KeyError."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all fields."""
+        ...
+
+    def column(self, name: str) -> Any:
+        """A field's values, an array or pandas' series of shape (rows,)."""
+        ...
+
+    def take(self, places: npt.NDArray[np.intp]) -> Fields:
+        """Some of the customers, by position."""
+        ...
+
+
+def fields_of(given: Fields | pd.DataFrame) -> Fields:
+    """A frame, one row per customer, as fields."""
+    return FrameRows(given) if isinstance(given, pd.DataFrame) else given
+
+
 class Columns:
-    """A data frame, converted column by column when a rule first reads it.
+    """The fields of some customers, converted column by column when a rule first reads one.
 
     Attributes:
         rows: how many customers.
         kept: what was found about them before, by the text of the rule: many actions share one.
     """
 
-    def __init__(self, frame: pd.DataFrame, *, where: str = "the customers to decide for") -> None:
-        self.rows = len(frame)
-        self._frame = frame
+    def __init__(self, fields: Fields | pd.DataFrame, *, where: str = "the customers to decide for") -> None:
+        self.rows = len(fields)
+        self._fields = fields_of(fields)
         self._where = where
         self._vectors: dict[str, Vector] = {}
         self._cells: list[dict[str, Cell]] = []
@@ -71,14 +96,16 @@ class Columns:
             DataError: the column is absent, or holds neither numbers, texts nor booleans.
         """
         if name not in self._vectors:
-            if name not in self._frame.columns:
-                near = did_you_mean(name, map(str, self._frame.columns))
+            try:
+                values = self._fields.column(name)
+            except KeyError:
+                near = did_you_mean(name, self._fields.names)
                 raise DataError(
                     f"The column '{name}' is missing.",
                     where=self._where,
                     fix=f"A rule or value of the catalogue needs it. {near}",
-                )
-            self._vectors[name] = _vector(cast("pd.Series", self._frame[name]), name, self._where)
+                ) from None
+            self._vectors[name] = _vector(values, name, self._where)
         return self._vectors[name]
 
     def cells(self, names: Iterable[str]) -> Sequence[Row]:
@@ -99,7 +126,7 @@ class Columns:
 
     def take(self, rows: Ints) -> Columns:
         """The columns that were read so far, with only ``rows`` (positions)."""
-        part = Columns(self._frame.iloc[:0], where=self._where)
+        part = Columns(self._fields, where=self._where)
         part.rows = len(rows)
         part._vectors = {
             name: Vector(vector.kind, vector.values[rows], vector.null[rows]) for name, vector in self._vectors.items()
@@ -107,12 +134,19 @@ class Columns:
         return part
 
 
-def _vector(series: pd.Series, name: str, where: str) -> Vector:
-    dtype: object = series.dtype
+def _vector(values: npt.NDArray[Any] | pd.Series, name: str, where: str) -> Vector:
+    dtype: object = values.dtype
     # The usual types first: on one row, the questions that pandas answers below take longer than a rule.
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
-        numbers = series.to_numpy(dtype=np.float64)
+        numbers = np.asarray(values, dtype=np.float64)
         return _unknown_if_all(np.isnan(numbers)) or _numbers(numbers)
+    if isinstance(values, np.ndarray):
+        values = pd.Series(values)
+    return _of_series(values, name, where)
+
+
+def _of_series(series: pd.Series, name: str, where: str) -> Vector:
+    dtype: object = series.dtype
     if isinstance(dtype, pd.StringDtype):
         objects = series.to_numpy(dtype=object, na_value=None)
         null = np.fromiter((value is None for value in objects), dtype=np.bool_, count=len(objects))

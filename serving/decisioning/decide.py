@@ -16,7 +16,7 @@ from kernel.errors import DataError, UsageError, did_you_mean
 from kernel.types import Status
 from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import Catalogue
-from serving.decisioning.columns import Columns, Floats, Ints
+from serving.decisioning.columns import Columns, Fields, Floats, Ints, fields_of
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings, rulings
 from serving.decisioning.decision import Candidate, Decision, Mode, Recommendation
 from serving.decisioning.explain import Explainers, explain_holdout, explain_nothing
@@ -125,7 +125,7 @@ class _Context:
 
 def decide(
     catalogue: Catalogue,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Fields,
     *,
     as_of: datetime,
     settings: PolicySettings,
@@ -169,7 +169,8 @@ def decide(
     """
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}.", where="decide", fix="Ask for at least one recommendation.")
-    names, statuses = _identities(frame)
+    fields = fields_of(frame)
+    names, statuses = _identities(fields)
     context = _Context(
         catalogue,
         parse_as_of(as_of),
@@ -185,14 +186,15 @@ def decide(
     explainers = Explainers.of(catalogue, currency)
     rows = [row for row, status in enumerate(statuses) if status != Status.NO_CONSENT.value]
     if len(rows) == len(names):
-        return _weighed(context, names, frame, beliefs or {}, explainers, top_k)
+        return _weighed(context, names, fields, beliefs or {}, explainers, top_k)
     known = {action: belief.take(np.array(rows, dtype=np.int64)) for action, belief in (beliefs or {}).items()}
     some = [names[row] for row in rows]
-    weighed = _weighed(context, some, frame.iloc[rows], known, explainers, top_k)
+    weighed = _weighed(context, some, fields.take(np.array(rows, dtype=np.intp)), known, explainers, top_k)
     decisions = dict(zip(rows, weighed, strict=True))
     others = [row for row in range(len(names)) if row not in decisions]
     some = [names[row] for row in others]
-    decisions |= dict(zip(others, _unprofiled(context, some, frame.iloc[others], explainers), strict=True))
+    unprofiled = _unprofiled(context, some, fields.take(np.array(others, dtype=np.intp)), explainers)
+    decisions |= dict(zip(others, unprofiled, strict=True))
     return [decisions[row] for row in range(len(names))]
 
 
@@ -205,7 +207,7 @@ def _customers(context: _Context, names: Sequence[str]) -> tuple[list[_Customer]
 def _weighed(
     context: _Context,
     names: Sequence[str],
-    frame: pd.DataFrame,
+    fields: Fields,
     beliefs: Mapping[str, Belief],
     explainers: Explainers,
     top_k: int,
@@ -213,7 +215,7 @@ def _weighed(
     """Of customers who may be profiled."""
     catalogue, language = context.catalogue, context.language
     customers, ruled = _customers(context, names)
-    columns = Columns(frame)
+    columns = Columns(fields)
     offers = make_offers(catalogue, beliefs, context.day, columns, ruled, context.prices)
     owed = Owed.to_profiled(catalogue, context.day, columns, ruled)
     greedy, probabilities = _policy(offers, context.settings)
@@ -241,11 +243,11 @@ def _weighed(
     return decisions
 
 
-def _unprofiled(context: _Context, names: Sequence[str], frame: pd.DataFrame, explainers: Explainers) -> list[Decision]:
+def _unprofiled(context: _Context, names: Sequence[str], fields: Fields, explainers: Explainers) -> list[Decision]:
     """Of customers who may not be profiled."""
     customers, ruled = _customers(context, names)
-    owed = Owed.to_unprofiled(context.catalogue, context.day, Columns(frame), ruled)
-    candidates = [nothing_candidates(context.catalogue.do_nothing, np.zeros(len(frame)), context.language)]
+    owed = Owed.to_unprofiled(context.catalogue, context.day, Columns(fields), ruled)
+    candidates = [nothing_candidates(context.catalogue.do_nothing, np.zeros(len(fields)), context.language)]
     candidates += owed.candidates(context.language, explainers)
     decisions: list[Decision] = []
     for row, customer in enumerate(customers):
@@ -278,14 +280,14 @@ def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Fl
     return greedy, choice_probabilities(greedy, share, eligible, settings, chance)
 
 
-def _identities(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+def _identities(fields: Fields) -> tuple[list[str], list[str]]:
     """Customer ids and statuses, checked."""
     where = "the customers to decide for"
     for name in ("customer_id", "status"):
-        if name not in frame.columns:
-            near = did_you_mean(name, map(str, frame.columns))
+        if name not in fields.names:
+            near = did_you_mean(name, fields.names)
             raise DataError(f"The column '{name}' is missing.", where=where, fix=f"Give one row per customer. {near}")
-    names, statuses = [str(customer) for customer in frame["customer_id"].tolist()], frame["status"].tolist()
+    names, statuses = [str(one) for one in fields.column("customer_id").tolist()], fields.column("status").tolist()
     known = {status.value for status in Status}
     if not known.issuperset(statuses):
         raise DataError("A customer's status is unknown.", where=where, fix=f"Known: {', '.join(sorted(known))}.")

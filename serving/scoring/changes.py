@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
+from kernel.feature_rows import Features
 from kernel.types import LowerBand
 from serving.scoring.scorer import Scorer, Scores
 from serving.scoring.wording import Wording
@@ -12,7 +12,7 @@ from serving.scoring.wording import Wording
 MOST = 3
 
 
-def lower_bands(scorer: Scorer, features: pd.DataFrame, scores: Scores) -> list[LowerBand]:
+def lower_bands(scorer: Scorer, features: Features, scores: Scores) -> list[LowerBand]:
     """The ``MOST`` nearest changes of one scored customer; empty without a band, in the lowest, or where nothing does.
 
     Args:

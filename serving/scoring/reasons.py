@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kernel.artefacts import FeatureColumn, Floats
 from kernel.churn_predictor import by_group
+from kernel.feature_rows import FeatureRows
 from kernel.types import GroupEffect, Reason
 from serving.scoring.wording import Value, Wording
 
@@ -16,7 +18,7 @@ PER_GROUP = 2
 
 
 def top_reasons(
-    features: pd.DataFrame,
+    rows: FeatureRows,
     inputs: Floats,
     contributions: Floats,
     columns: tuple[FeatureColumn, ...],
@@ -25,21 +27,20 @@ def top_reasons(
     """The features with the largest effect, up or down, for each row: ``TOP`` at most, ``PER_GROUP`` of one group.
 
     Args:
-        features: rows x features; read for words, and for the customer's own usual levels.
+        rows: the features; read for words, and for the customer's own usual levels.
         inputs: shape (rows, columns), the model's.
         contributions: shape (rows, columns + 1), log-odds; the last column is the base and no reason.
     """
     parts = contributions[:, :-1]
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")
-    words = {i: features[c.name].to_list() for i, c in enumerate(columns) if c.categories is not None}
-    usual = {name: features[name].to_list() for name in {c.usual for c in columns} if name in features.columns}
+    read, there = cache(rows.values), rows.names  # few of the columns are among anybody's reasons
     reasons: list[tuple[Reason, ...]] = []
     for row in range(len(parts)):
         found: list[Reason] = []
         for i in _spread_over_groups(order[row], parts[row], columns):
             column = columns[i]
-            value = _known(words[i][row] if i in words else float(inputs[row, i]))
-            own = _known(usual[column.usual][row]) if column.usual in usual else None
+            value = _known(float(inputs[row, i]) if column.categories is None else read(column.name)[row])
+            own = _known(read(column.usual)[row]) if column.usual in there else None
             own = own if isinstance(own, float) and value is not None else None
             text = wording.reason(column, value, own)
             found.append(Reason(column.name, text, value, float(parts[row, i]), column.group, own, column.typical))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from features import cohorts
 from kernel.artefacts import Floats
 from kernel.churn_predictor import ChurnPredictor
+from kernel.feature_rows import FeatureRows, Features, rows_of
 from kernel.types import Band, GroupEffect, Reason, Score, Status
 from kernel.value_predictor import HORIZON_MONTHS, ValuePredictor
 from serving.scoring.reasons import group_effects, top_reasons
@@ -47,10 +49,11 @@ _PRIOR = (Status.INSUFFICIENT_HISTORY, Status.INSUFFICIENT_EVIDENCE)
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of many customers: ``numbers`` and ``words`` have one row each, in the order of ``reasons``.
+    """Scores of some customers, one row each.
 
     Attributes:
-        numbers: index customer_id, columns NUMBERS, float64, NaN where no number may be given.
+        customer_ids: in the order of the rows.
+        values: shape (rows, NUMBERS), NaN where no number may be given.
         status, band, high_value: shape (rows,); band and high_value are None where not given.
         groups: what each group of features adds to the log-odds of churn.
         base: what is left of the log-odds without them, shape (rows,); NaN where there are none.
@@ -59,7 +62,8 @@ class Scores:
 
     as_of: datetime
     scored_at: datetime
-    numbers: pd.DataFrame
+    customer_ids: list[str]
+    values: Floats
     status: NDArray[np.object_]
     band: NDArray[np.object_]
     high_value: NDArray[np.object_]
@@ -71,18 +75,20 @@ class Scores:
     held: Mapping[str, Band] = field(default_factory=dict[str, Band])
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.customer_ids)
 
     @cached_property
-    def _values(self) -> Floats:
-        return self.numbers.to_numpy()  # once: a row of a frame costs more than its whole score
+    def numbers(self) -> pd.DataFrame:
+        """``values`` as a frame: index customer_id, columns NUMBERS."""
+        index = pd.Index(self.customer_ids, name="customer_id", dtype="object")
+        return pd.DataFrame(self.values, index=index, columns=list(NUMBERS))
 
     def score(self, row: int) -> Score:
         """One customer's score."""
-        given = dict(zip(NUMBERS, map(_number, self._values[row]), strict=True))
+        given = dict(zip(NUMBERS, map(_number, self.values[row].tolist()), strict=True))
         probability = given["churn_probability"]
         return Score(
-            customer_id=self.numbers.index[row],
+            customer_id=self.customer_ids[row],
             as_of=self.as_of,
             scored_at=self.scored_at,
             status=self.status[row],
@@ -97,18 +103,57 @@ class Scores:
             **given,
         )
 
-    def for_rules(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Scores, features and attributes side by side: what the rules of the action catalogue may name."""
-        words = pd.DataFrame(
-            {
-                "customer_id": self.numbers.index,
-                "status": self.status,
-                "churn_band": self.band,
-                "is_high_value": self.high_value,
-            },
-            index=self.numbers.index,
-        )
-        return pd.concat([words, self.numbers, features.drop(columns="customer_id", errors="ignore")], axis=1)
+    def for_rules(self, features: Features) -> RuleFields:
+        """What the rules of the action catalogue may name."""
+        return RuleFields(self, rows_of(features))
+
+
+_WORDS: Mapping[str, Callable[[Scores], Any]] = {
+    "customer_id": lambda scores: np.array(scores.customer_ids, dtype=object),
+    "status": lambda scores: scores.status,
+    "churn_band": lambda scores: scores.band,
+    "is_high_value": lambda scores: scores.high_value,
+}
+
+
+@dataclass(frozen=True)
+class RuleFields:
+    """Scores, features and attributes side by side. An unknown name is a KeyError."""
+
+    scores: Scores
+    rows: FeatureRows
+    places: NDArray[np.intp] | None = None  # of the scores that ``rows`` are of, where it is not all of them
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all fields."""
+        return {*_WORDS, *NUMBERS, *self.rows.names}
+
+    def column(self, name: str) -> Any:
+        """A field's values, shape (rows,): numbers with NaN, or objects with None, where unknown."""
+        if name in _PLACE:
+            values = self.scores.values[:, _PLACE[name]]
+        elif name in _WORDS:
+            values = _WORDS[name](self.scores)
+        else:
+            return self.rows.column(name)
+        return values if self.places is None else values[self.places]
+
+    def take(self, places: NDArray[np.intp]) -> RuleFields:
+        """Some of the customers, by position."""
+        of = places if self.places is None else self.places[places]
+        return RuleFields(self.scores, self.rows.take(places), of)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """As a data frame, index customer_id."""
+        index = pd.Index(self.rows.customer_ids, name="customer_id", dtype="object")
+        words = pd.DataFrame({name: self.column(name) for name in _WORDS}, index=index)
+        numbers = pd.DataFrame({name: self.column(name) for name in NUMBERS}, index=index)
+        return pd.concat([words, numbers, self.rows.frame.drop(columns="customer_id", errors="ignore")], axis=1)
 
 
 @dataclass(frozen=True)
@@ -124,7 +169,7 @@ class Scorer:
 
     def score(
         self,
-        features: pd.DataFrame,
+        features: Features,
         consent: NDArray[np.bool_],
         *,
         as_of: datetime,
@@ -143,13 +188,14 @@ class Scorer:
         Raises:
             RegistryError: the models need a feature that is not there.
         """
-        status = self._status(features, consent)
-        numbers = _Numbers.empty(len(features))
-        reasons: list[tuple[Reason, ...]] = [()] * len(features)
-        groups: list[tuple[GroupEffect, ...]] = [()] * len(features)
-        base = np.full(len(features), np.nan)
+        rows = rows_of(features)
+        status = self._status(rows, consent)
+        numbers = _Numbers.empty(len(rows))
+        reasons: list[tuple[Reason, ...]] = [()] * len(rows)
+        groups: list[tuple[GroupEffect, ...]] = [()] * len(rows)
+        base = np.full(len(rows), np.nan)
         at_risk = np.flatnonzero(status == Status.SCORED)
-        inputs = self.churn.inputs(features if len(at_risk) == len(features) else features.iloc[at_risk])
+        inputs = self.churn.inputs(_some(rows, at_risk))
         outside = self.churn.manifest.trained_range.is_outside(inputs)
         status[at_risk[outside]] = Status.INSUFFICIENT_EVIDENCE
         scored, inputs = at_risk[~outside], inputs[~outside]
@@ -160,27 +206,27 @@ class Scorer:
             told = found["churn_percentile"] >= reasons_from
             scored, inputs = (scored, inputs) if told.all() else (scored[told], inputs[told])
         if len(scored):
-            rows = features if len(scored) == len(features) else features.iloc[scored]
             parts = self.churn.contributions(inputs)
             columns, base[scored] = self.churn.manifest.columns, parts[:, -1]
             wording = Wording.of(self.language, self.churn.manifest.currency)
-            texts, effects = top_reasons(rows, inputs, parts, columns, wording), group_effects(parts, columns, wording)
-            for place, text, effect in zip(scored, texts, effects, strict=True):
+            texts = top_reasons(_some(rows, scored), inputs, parts, columns, wording)
+            effects = group_effects(parts, columns, wording)
+            for place, text, effect in zip(scored.tolist(), texts, effects, strict=True):
                 reasons[place], groups[place] = text, effect
         if len(known):
-            rows = features if len(known) == len(features) else features.iloc[known]
-            numbers.put(known, self._value_numbers(rows))
+            numbers.put(known, self._value_numbers(_some(rows, known)))
             risked = numbers.column("churn_probability") * numbers.column("lifetime_value")
-            numbers.put(np.arange(len(features)), {"value_at_risk": risked})
+            numbers.put(np.arange(len(rows)), {"value_at_risk": risked})
         unknown = np.flatnonzero(np.isin(status, _PRIOR))
         if len(unknown):
             numbers.put(unknown, self._priors(len(unknown)))
         return Scores(
             as_of=as_of,
             scored_at=scored_at,
-            numbers=pd.DataFrame(numbers.values, index=features.index, columns=list(NUMBERS)),
+            customer_ids=rows.customer_ids,
+            values=numbers.values,
             status=status,
-            band=self._bands(numbers.column("churn_percentile"), features.index, held),
+            band=self._bands(numbers.column("churn_percentile"), rows.customer_ids, held),
             high_value=self._high_value(numbers.column("lifetime_value"), status),
             reasons=reasons,
             groups=groups,
@@ -190,11 +236,11 @@ class Scorer:
             held=held,
         )
 
-    def _status(self, features: pd.DataFrame, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
+    def _status(self, rows: FeatureRows, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
         churn = self.churn.manifest
-        active = cohorts.at_risk(features, churn.definition, churn.active_days)
+        active = cohorts.at_risk(rows, churn.definition, churn.active_days)
         status = np.where(active, Status.SCORED, Status.INACTIVE).astype(object)
-        status[~cohorts.is_known(features, churn.definition)] = Status.INSUFFICIENT_HISTORY
+        status[~cohorts.is_known(rows, churn.definition)] = Status.INSUFFICIENT_HISTORY
         status[~consent] = Status.NO_CONSENT
         return status
 
@@ -208,8 +254,8 @@ class Scorer:
             "churn_percentile": self.churn.percentile(probability),
         }
 
-    def _value_numbers(self, rows: pd.DataFrame) -> dict[str, Floats]:
-        return self.value.numbers(rows).columns() | {"historic_value": rows["net_spend"].to_numpy(dtype="float64")}
+    def _value_numbers(self, rows: FeatureRows) -> dict[str, Floats]:
+        return self.value.numbers(rows).columns() | {"historic_value": rows.number("net_spend")}
 
     def _priors(self, rows: int) -> dict[str, Floats]:
         # Nothing is known of the customer: the population's figures with the population's whole spread.
@@ -226,7 +272,7 @@ class Scorer:
         }
         return {name: np.full(rows, number) for name, number in prior.items()}
 
-    def _bands(self, percentile: Floats, customers: pd.Index, held: Mapping[str, Band]) -> NDArray[np.object_]:
+    def _bands(self, percentile: Floats, customers: list[str], held: Mapping[str, Band]) -> NDArray[np.object_]:
         before = np.array([held.get(name) for name in customers], dtype=object) if held else None
         return self.churn.bands(percentile, before)
 
@@ -255,5 +301,9 @@ class _Numbers:
         return self.values[:, _PLACE[name]]
 
 
+def _some(rows: FeatureRows, places: NDArray[np.intp]) -> FeatureRows:
+    return rows if len(places) == len(rows) else rows.take(places)
+
+
 def _number(value: float) -> float | None:
-    return None if value != value else float(value)
+    return None if value != value else value
