@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from serving.decisioning.allocation_problem import CampaignProblem
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Bools, Columns, Floats
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings, rulings
-from serving.decisioning.offer import Offer, make_offers
+from serving.decisioning.offer import Offers, make_offers
 from serving.decisioning.owed import NO_CONSENT, Owed
 from serving.decisioning.policy import in_holdout
 from serving.decisioning.state import CampaignPrices
@@ -149,26 +149,17 @@ def _capacity(action: Action, spent: float, dearest: float) -> float:
     return min(allowed, float(np.floor(max(action.budget - spent, 0.0) / dearest)))
 
 
-def _values(offers: Sequence[Offer], allowed: Bools) -> _Values:
-    shape = allowed.shape
+def _values(offers: Offers, allowed: Bools) -> _Values:
+    shape, terms = offers.total.shape, offers.terms
+    # Standard deviation of what is believed, by the half of the interval that holds 68 %.
+    error = (offers.quantile(0.841345) - offers.quantile(0.158655)) / 2
     return _Values(
-        value=np.stack([np.where(of.eligible & allowed, of.total, np.nan) for of in offers], axis=1),
-        cost=np.stack([np.broadcast_to(_cost(of), shape) for of in offers], axis=1),
-        unit=np.stack(
-            [np.broadcast_to(of.terms.value * of.terms.lever - of.terms.incentive, shape) for of in offers], axis=1
-        ),
-        error=np.stack([np.broadcast_to(_error(of), shape) for of in offers], axis=1),
+        value=np.where(offers.eligible & allowed[:, None], offers.total, np.nan),
+        # An effect below 0 does not refund any contact or incentive.
+        cost=np.broadcast_to(np.maximum(offers.parts.contact_cost + offers.parts.incentive_cost, 0.0), shape),
+        unit=np.broadcast_to(terms.value * terms.lever - terms.incentive, shape),
+        error=np.broadcast_to(error, shape),
     )
-
-
-def _cost(of: Offer) -> Floats:
-    """Contact and expected incentive; an effect below 0 does not refund any."""
-    return np.maximum(of.parts.contact_cost + of.parts.incentive_cost, 0.0)
-
-
-def _error(of: Offer) -> Floats:
-    """Standard deviation of what is believed, by the half of the interval that holds 68 %."""
-    return (of.belief.quantile(0.841345) - of.belief.quantile(0.158655)) / 2
 
 
 def _plan(

@@ -91,7 +91,7 @@ class PriorBelief:
 
     def quantile(self, probability: float) -> Floats:
         """See :class:`Belief`."""
-        return np.array([betaincinv(self.successes, self.failures, probability)], dtype=np.float64)
+        return np.array([_beta_quantile(self.successes, self.failures, probability)])
 
     def draws(self, action_id: str, count: int, salt: str) -> Draws:
         """See :class:`Belief`."""
@@ -120,7 +120,7 @@ class LearnedBelief:
 
     def quantile(self, probability: float) -> Floats:
         """See :class:`Belief`."""
-        return self.effects.mean + float(ndtri(probability)) * self.effects.error
+        return self.effects.mean + _normal_quantile(probability) * self.effects.error
 
     def draws(self, action_id: str, count: int, salt: str) -> Draws:
         """See :class:`Belief`."""
@@ -138,6 +138,16 @@ def assumed(prior: Prior) -> Belief:
         return PriorBelief.of(prior.rate, prior.strength)
     mean, deviation = prior.moments()
     return LearnedBelief(Effects(np.array([mean]), np.array([deviation]), EffectStatus.PRIOR))
+
+
+@lru_cache(maxsize=1024)
+def _beta_quantile(successes: float, failures: float, probability: float) -> float:
+    return float(betaincinv(successes, failures, probability))
+
+
+@lru_cache(maxsize=64)
+def _normal_quantile(probability: float) -> float:
+    return float(ndtri(probability))
 
 
 @lru_cache(maxsize=1024)

@@ -141,7 +141,9 @@ def _vector(values: npt.NDArray[Any] | pd.Series, name: str, where: str) -> Vect
         numbers = np.asarray(values, dtype=np.float64)
         return _unknown_if_all(np.isnan(numbers)) or _numbers(numbers)
     if isinstance(values, np.ndarray):
-        values = pd.Series(values)
+        objects: npt.NDArray[Any] = values.astype(object)
+        null = np.fromiter((value is None or value != value for value in objects), np.bool_, count=len(objects))
+        return _unknown_if_all(null) or _of_objects(objects, null, name, where)
     return _of_series(values, name, where)
 
 
@@ -160,7 +162,10 @@ def _of_series(series: pd.Series, name: str, where: str) -> Vector:
         return Vector(Kind.BOOLEAN, np.asarray(series.fillna(False), dtype=np.bool_), null)
     if pd.api.types.is_numeric_dtype(series.dtype):
         return _numbers(series.to_numpy(dtype=np.float64, na_value=np.nan))
-    objects = series.astype(object).to_numpy()
+    return _of_objects(series.astype(object).to_numpy(), null, name, where)
+
+
+def _of_objects(objects: npt.NDArray[Any], null: Bools, name: str, where: str) -> Vector:
     present = {type(value) for value in objects[~null]}
     if all(issubclass(found, str) for found in present):
         return _texts(objects, null)

@@ -20,7 +20,7 @@ from serving.decisioning.columns import Columns, Fields, Floats, Ints, fields_of
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings, rulings
 from serving.decisioning.decision import Candidate, Decision, Mode, Recommendation
 from serving.decisioning.explain import Explainers, explain_holdout, explain_nothing
-from serving.decisioning.offer import Offer, make_offers, nothing_candidates
+from serving.decisioning.offer import Offers, make_offers, nothing_candidates
 from serving.decisioning.owed import NO_CONSENT, Owed
 from serving.decisioning.policy import (
     Chance,
@@ -225,16 +225,13 @@ def _weighed(
     owed.settle(probabilities)
     chosen = draw(probabilities, [customer.seed for customer in customers])
     candidates = [nothing_candidates(catalogue.do_nothing, probabilities[:, 0], language)]
-    candidates += [
-        offer.candidates(probabilities[:, number], language, explainers[offer.action.id])
-        for number, offer in enumerate(offers, start=1)
-    ]
+    candidates += offers.candidates(probabilities[:, 1:], language, explainers)
     candidates += owed.candidates(language, explainers)
     decisions: list[Decision] = []
     for row, customer in enumerate(customers):
         own = tuple(of[row] for of in candidates)
         first = int(owed.first[row])
-        drawn = int(chosen[row]) if first < 0 else 1 + len(offers) + first
+        drawn = int(chosen[row]) if first < 0 else 1 + len(offers.actions) + first
         mode: Mode = "greedy" if drawn == greedy[row] else "explore"
         if first >= 0 or customer.holdout:
             mode = "holdout" if first < 0 else "mandatory"
@@ -263,20 +260,23 @@ def _unprofiled(context: _Context, names: Sequence[str], fields: Fields, explain
     return decisions
 
 
-def _policy(offers: Sequence[Offer], settings: PolicySettings) -> tuple[Ints, Floats]:
+def _policy(offers: Offers, settings: PolicySettings) -> tuple[Ints, Floats]:
     """The greedy candidate, shape (customers,), and the choice probabilities, shape (customers, 1 + actions)."""
-    eligible = np.stack([offer.eligible for offer in offers], axis=1)
-    greedy = greedy_choice(np.stack([offer.total for offer in offers], axis=1), eligible)
-    draws = [offer.belief.draws(offer.action.id, settings.draws, settings.salt) for offer in offers]
-    share = thompson_share([offer.terms for offer in offers], draws, eligible)
-    floors = [np.nan if offer.action.floor is None else offer.action.floor for offer in offers]
+    eligible = offers.eligible
+    greedy = greedy_choice(offers.total, eligible)
+    draws = [
+        belief.draws(action.id, settings.draws, settings.salt)
+        for action, belief in zip(offers.actions, offers.beliefs, strict=True)
+    ]
+    share = thompson_share(offers.terms_of_each(), draws, eligible)
+    floors = [np.nan if action.floor is None else action.floor for action in offers.actions]
     if settings.thompson + settings.uniform + np.nansum(floors) > 1:
         raise UsageError(
             "The floors of all actions and the policy's exploration are together more than 1.",
             where="exploration.floor",
             fix="Lower some floor of the catalogue.",
         )
-    chance = Chance(np.stack([offer.explores for offer in offers], axis=1), np.array(floors))
+    chance = Chance(offers.explores, np.array(floors))
     return greedy, choice_probabilities(greedy, share, eligible, settings, chance)
 
 

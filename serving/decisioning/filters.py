@@ -22,13 +22,16 @@ class Filtered:
 
     Attributes:
         reasons: per customer, every reason why the action is out, in the order of the pipeline; empty when it is in.
-        eligible: shape (customers,).
         channel: per customer, by which the action would reach them; None where by none.
     """
 
     reasons: list[tuple[str, ...]]
-    eligible: Bools
     channel: Sequence[str | None]
+
+    @property
+    def eligible(self) -> Bools:
+        """Shape (customers,)."""
+        return np.fromiter((not codes for codes in self.reasons), dtype=np.bool_, count=len(self.reasons))
 
 
 class Filters:
@@ -57,11 +60,11 @@ class Filters:
         """
         rows = self._columns.rows
         tables: list[tuple[str, ...]] = [("", calendar)] if (calendar := action.calendar(self._day)) else []
-        codes: list[Ints] = [np.ones(rows, dtype=np.int64) for _ in tables]
+        codes: list[list[int] | Ints] = [[1] * rows for _ in tables]
         for stage in STAGES:
             if rule := rules.get(stage):
                 tables.append(_reason_codes(stage, rule.reasons))
-                codes.append(rule.evaluate(self._columns).reason)
+                codes.append(rule.evaluate(self._columns).codes)
         channel, closed = self._channels(action)
         ruled, own = self._ruled, self._ruled.actions.get(action.id, {})
         reasons = _listed(tables, codes, rows)
@@ -73,7 +76,7 @@ class Filters:
         if unknown is not None and unknown.any():
             for row in np.flatnonzero(unknown).tolist():
                 reasons[row] = _joined(reasons[row], ("missing:lifetime_value",))
-        return Filtered(reasons, np.fromiter((not codes for codes in reasons), dtype=np.bool_, count=rows), channel)
+        return Filtered(reasons, channel)
 
     def _channels(self, action: Offerable) -> tuple[Sequence[str | None], dict[int, tuple[str, ...]]]:
         """The first channel open to each customer; and of those to whom none is, why each is closed."""
@@ -96,7 +99,7 @@ class Filters:
             found = [""] * self._columns.rows
             if rule := self._permissions.get(channel):
                 table = _reason_codes(f"channel:{channel}", rule.reasons)
-                found = [table[code] for code in rule.evaluate(self._columns).reason.tolist()]
+                found = [table[code] for code in rule.evaluate(self._columns).codes]
             for row, code in self._ruled.channels.get(channel, {}).items():
                 found[row] = found[row] or code
             self._closed[channel] = found
@@ -112,12 +115,12 @@ def _joined(*parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for part in parts for code in part if code))
 
 
-def _listed(tables: Sequence[tuple[str, ...]], codes: Sequence[Ints], rows: int) -> list[tuple[str, ...]]:
+def _listed(tables: Sequence[tuple[str, ...]], codes: Sequence[list[int] | Ints], rows: int) -> list[tuple[str, ...]]:
     """Per customer, the reasons that the codes stand for, each once and in order; customers with the same share one."""
     if not tables:
         return [()] * rows
     if rows <= FEW_ROWS:
-        return [_named(tables, own) for own in zip(*(code.tolist() for code in codes), strict=True)]
+        return [_named(tables, own) if any(own) else () for own in zip(*codes, strict=True)]
     combined = np.ravel_multi_index(tuple(codes), tuple(len(table) for table in tables))
     distinct, positions = np.unique(combined, return_inverse=True)
     parts = np.unravel_index(distinct, tuple(len(table) for table in tables))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, cast
@@ -17,7 +17,7 @@ from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Bools, Columns, Floats, Kind, spread
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings
 from serving.decisioning.decision import Candidate
-from serving.decisioning.explain import ActionExplainer
+from serving.decisioning.explain import ActionExplainer, Explainers
 from serving.decisioning.filters import Filtered, Filters
 from serving.decisioning.rules import Rule
 from serving.decisioning.state import CampaignPrices
@@ -27,121 +27,167 @@ INTERVAL = (0.05, 0.95)  # quantiles of the belief: 90 % lies between
 
 
 @dataclass(frozen=True)
-class Offer:
-    """An action with its terms.
+class Offers:
+    """All actions that are weighed, against some customers: a column for each action, so that one customer and twenty
+    actions are as few steps as one action and twenty customers.
 
     Attributes:
-        action: of the catalogue.
-        belief: about its uplift.
-        terms: with ``value`` of shape (customers,), or (1,) when it is the same for all.
-        filtered: who may have it, by which channel, and why not.
-        explores: where chance may play a part, shape (customers,).
-        parts: of the expected incremental value; each broadcasts to (customers,).
-        total: expected incremental value, shape (customers,); NaN where the customer's value is unknown.
+        actions: of the catalogue, in its order.
+        beliefs: about the uplift of each.
+        terms: with ``value`` of shape (customers, actions), or (1, actions) when it is the same for all.
+        filtered: of each action: who may have it, by which channel, and why not.
+        eligible: who may have which, shape (customers, actions).
+        explores: where chance may play a part, shape (customers, actions).
+        uplift: expected, shape (customers or 1, actions).
+        parts: of the expected incremental value, shape (customers, actions), or (1, actions).
+        total: expected incremental value, shape (customers, actions); NaN where the customer's value is unknown.
     """
 
-    action: Action
-    belief: Belief
+    actions: Sequence[Action]
+    beliefs: Sequence[Belief]
     terms: ActionTerms
-    filtered: Filtered
+    filtered: Sequence[Filtered]
+    eligible: Bools
     explores: Bools
+    uplift: Floats
     parts: ValueParts
     total: Floats
 
-    @property
-    def eligible(self) -> Bools:
-        """Who may have it, shape (customers,)."""
-        return self.filtered.eligible
+    def quantile(self, probability: float) -> Floats:
+        """The effects below which they lie with ``probability``, of the shape of ``uplift``."""
+        return _beside([belief.quantile(probability) for belief in self.beliefs])
 
-    def candidates(self, probability: Floats, language: str, explainer: ActionExplainer) -> list[Candidate]:
-        """What is recorded for each customer; ``probability``: of being chosen, shape (customers,)."""
-        rows = len(self.total)
-        gaps = np.isnan(self.total).tolist()
-        unknown = gaps if any(gaps) else None
-        bounds = [self.belief.quantile(end) for end in INTERVAL]
-        ends = [incremental_value(bound, self.terms).total for bound in bounds]
-        candidate = _builder(self, language)
+    def terms_of_each(self) -> list[ActionTerms]:
+        """The terms of every action alone, ``value`` of shape (customers,) or (1,)."""
+        of = self.terms
+        lever, contact, incentive, taken, capacity = (
+            np.broadcast_to(part, len(self.actions)).tolist()
+            for part in (of.lever, of.contact, of.incentive, of.taken_anyway, of.capacity_price)
+        )
+        fatigue = None if of.fatigue is None else of.fatigue[:, 0]
         return [
-            candidate(*row)
-            for row in zip(
-                self.filtered.reasons,
-                map(explainer.why_not, self.filtered.reasons),
-                self.filtered.channel,
-                *(_listed(uplift, rows) for uplift in (self.belief.mean, *bounds)),
-                _listed(self.terms.value, rows, unknown),
-                _listed(self.parts.incentive_cost, rows),
-                _listed(self.parts.expected_margin, rows, unknown),
-                _listed(self.parts.lever_effect, rows, unknown),
-                *(_amounts(part, rows) for part in (self.parts.fatigue_cost, self.parts.price)),
-                _listed(self.total, rows, unknown),
-                _listed(np.minimum(*ends), rows, unknown),
-                _listed(np.maximum(*ends), rows, unknown),
-                probability.tolist(),
-                strict=True,
+            ActionTerms(
+                of.value[:, n], lever[n], contact[n], incentive[n], taken[n], fatigue, of.budget_price, capacity[n]
+            )
+            for n in range(len(self.actions))
+        ]
+
+    def candidates(self, probability: Floats, language: str, explainers: Explainers) -> list[list[Candidate]]:
+        """What is recorded of each action for each customer, by action.
+
+        Args:
+            probability: of being chosen, shape (customers, actions).
+        """
+        bounds = [self.quantile(end) for end in INTERVAL]
+        ends = [incremental_value(bound, self.terms).total for bound in bounds]
+        parts, terms, shape = self.parts, self.terms, self.total.shape
+        gaps = np.isnan(self.total) if np.isnan(self.total).any() else None
+        numbers = [
+            *(_listed(uplift, shape) for uplift in (self.uplift, *bounds)),
+            _listed(terms.value, shape, gaps),
+            _listed(parts.incentive_cost, shape),
+            _listed(parts.expected_margin, shape, gaps),
+            _listed(parts.lever_effect, shape, gaps),
+            *(_amounts(part, shape) for part in (parts.fatigue_cost, parts.price)),
+            _listed(self.total, shape, gaps),
+            _listed(np.minimum(*ends), shape, gaps),
+            _listed(np.maximum(*ends), shape, gaps),
+            probability.T.tolist(),
+        ]
+        contact, lever = (np.broadcast_to(of, len(self.actions)).tolist() for of in (terms.contact, terms.lever))
+        return [
+            [
+                _candidate(
+                    action, label, contact[n], lever[n], status, reasons, explainer.why_not(reasons), channel, *of
+                )
+                for reasons, channel, *of in zip(
+                    filtered.reasons, filtered.channel, *(every[n] for every in numbers), strict=True
+                )
+            ]
+            for n, (action, label, status, filtered, explainer) in enumerate(
+                (
+                    action.id,
+                    action.label_in(language),
+                    belief.status,
+                    filtered,
+                    explainers[action.id],
+                )
+                for action, belief, filtered in zip(self.actions, self.beliefs, self.filtered, strict=True)
             )
         ]
 
 
-def _builder(offer: Offer, language: str) -> Callable[..., Candidate]:
-    terms, status = offer.terms, offer.belief.status
-    action_id, label = offer.action.id, offer.action.label_in(language)
-
-    def candidate(
-        reasons: tuple[str, ...],
-        why_not: str,
-        channel: str | None,
-        uplift: float,
-        low: float,
-        high: float,
-        value: float | None,
-        incentive: float,
-        margin: float | None,
-        lever_effect: float | None,
-        fatigue: float,
-        price: float,
-        total: float | None,
-        total_low: float | None,
-        total_high: float | None,
-        probability: float,
-    ) -> Candidate:
-        return Candidate(
-            action_id=action_id,
-            label=label,
-            eligible=not reasons,
-            reason_codes=reasons,
-            uplift=uplift,
-            uplift_low=low,
-            uplift_high=high,
-            value=value,
-            cost=terms.contact + incentive,
-            lever=terms.lever,
-            expected_margin=margin,
-            contact_cost=terms.contact,
-            incentive_cost=incentive,
-            lever_effect=lever_effect,
-            expected_incremental_value=total,
-            eiv_low=total_low,
-            eiv_high=total_high,
-            probability=probability,
-            status=status,
-            channel=channel,
-            fatigue_cost=fatigue,
-            price=price,
-            why_not=why_not,
-        )
-
-    return candidate
-
-
-def _amounts(values: Floats | None, rows: int) -> list[Any]:
-    return [0.0] * rows if values is None else _listed(values, rows)
+def _candidate(
+    action_id: str,
+    label: str,
+    contact: float,
+    lever: float,
+    status: EffectStatus,
+    reasons: tuple[str, ...],
+    why_not: str,
+    channel: str | None,
+    uplift: float,
+    low: float,
+    high: float,
+    value: float | None,
+    incentive: float,
+    margin: float | None,
+    lever_effect: float | None,
+    fatigue: float,
+    price: float,
+    total: float | None,
+    total_low: float | None,
+    total_high: float | None,
+    probability: float,
+) -> Candidate:
+    return Candidate(
+        action_id=action_id,
+        label=label,
+        eligible=not reasons,
+        reason_codes=reasons,
+        uplift=uplift,
+        uplift_low=low,
+        uplift_high=high,
+        value=value,
+        cost=contact + incentive,
+        lever=lever,
+        expected_margin=margin,
+        contact_cost=contact,
+        incentive_cost=incentive,
+        lever_effect=lever_effect,
+        expected_incremental_value=total,
+        eiv_low=total_low,
+        eiv_high=total_high,
+        probability=probability,
+        status=status,
+        channel=channel,
+        fatigue_cost=fatigue,
+        price=price,
+        why_not=why_not,
+    )
 
 
-def _listed(values: Floats, rows: int, unknown: list[bool] | None = None) -> list[float | None]:
-    full: list[float | None] = values.tolist()
-    if len(full) != rows:
-        full *= rows
-    return full if unknown is None else [None if gap else value for value, gap in zip(full, unknown, strict=True)]
+def _amounts(values: Floats | None, shape: tuple[int, ...]) -> list[list[Any]]:
+    return _listed(np.zeros(shape) if values is None else values, shape)
+
+
+def _listed(values: Floats, shape: tuple[int, ...], unknown: Bools | None = None) -> list[list[Any]]:
+    """By action, each customer's amount; None where ``unknown``."""
+    full: list[list[Any]] = spread(values, shape).T.tolist()
+    if unknown is None:
+        return full
+    return [
+        [None if gap else value for value, gap in zip(of, gaps, strict=True)]
+        for of, gaps in zip(full, unknown.T.tolist(), strict=True)
+    ]
+
+
+def _beside(columns: Sequence[Floats]) -> Floats:
+    """One column for each action, shape (customers, actions), or (1, actions) where all are the same for all."""
+    rows = next((len(column) for column in columns if len(column) != 1), None)
+    if rows is None:
+        return np.array([[column.item() for column in columns]])
+    return np.column_stack([spread(column, (rows,)) for column in columns])
 
 
 def nothing_candidates(nothing: DoNothing, probability: Floats, language: str) -> list[Candidate]:
@@ -200,7 +246,7 @@ def make_offers(
     columns: Columns,
     ruled: Rulings = NO_RULINGS,
     prices: CampaignPrices | None = None,
-) -> list[Offer]:
+) -> Offers:
     """Every action that is weighed, by what is believed of its effect; where nothing is, by its prior.
 
     Args:
@@ -213,34 +259,40 @@ def make_offers(
         UsageError: a column's type does not fit a rule.
     """
     filters = Filters(day, columns, catalogue.permissions, ruled)
-    offers: list[Offer] = []
-    for action in catalogue.actions:
-        belief = beliefs.get(action.id) or assumed(action.prior)
-        value, unknown = _value(action, columns)
-        terms = ActionTerms(
-            value=value,
-            lever=action.lever_weight(day),
-            contact=action.cost.contact,
-            incentive=action.cost.incentive_if_converted,
-            taken_anyway=action.cost.incentive_taken_anyway,
-            fatigue=ruled.fatigue,
-            budget_price=0.0 if prices is None else prices.budget,
-            capacity_price=0.0 if prices is None else prices.capacity.get(action.id, 0.0),
-        )
-        rules = catalogue.rules[action.id]
-        parts = incremental_value(belief.mean, terms)
-        offers.append(
-            Offer(
-                action=action,
-                belief=belief,
-                terms=terms,
-                filtered=filters.apply(action, rules, unknown),
-                explores=_explores(action, rules, columns),
-                parts=parts,
-                total=np.where(unknown, np.nan, spread(parts.total, (columns.rows,))),
-            )
-        )
-    return offers
+    actions, shape = catalogue.actions, (columns.rows, len(catalogue.actions))
+    believed = [beliefs.get(action.id) or assumed(action.prior) for action in actions]
+    values = [_value(action, columns) for action in actions]
+    terms = ActionTerms(
+        value=_beside([value for value, _ in values]),
+        lever=np.array([action.lever_weight(day) for action in actions]),
+        contact=np.array([action.cost.contact for action in actions]),
+        incentive=np.array([action.cost.incentive_if_converted for action in actions]),
+        taken_anyway=np.array([action.cost.incentive_taken_anyway for action in actions]),
+        fatigue=None if ruled.fatigue is None else ruled.fatigue[:, None],
+        budget_price=0.0 if prices is None else prices.budget,
+        capacity_price=0.0 if prices is None else np.array([prices.capacity.get(one.id, 0.0) for one in actions]),
+    )
+    uplift = _beside([belief.mean for belief in believed])
+    parts = incremental_value(uplift, terms)
+    total = np.array(spread(parts.total, shape))
+    for number, (_, unknown) in enumerate(values):
+        if unknown is not None:
+            total[unknown, number] = np.nan
+    filtered = [
+        filters.apply(action, catalogue.rules[action.id], unknown)
+        for action, (_, unknown) in zip(actions, values, strict=True)
+    ]
+    return Offers(
+        actions,
+        believed,
+        terms,
+        filtered,
+        np.array([[not codes for codes in of.reasons] for of in filtered], dtype=np.bool_).T,
+        np.column_stack([_explores(action, catalogue.rules[action.id], columns) for action in actions]),
+        uplift,
+        parts,
+        total,
+    )
 
 
 def _explores(action: Action, rules: Mapping[str, Rule], columns: Columns) -> Bools:
@@ -250,10 +302,10 @@ def _explores(action: Action, rules: Mapping[str, Rule], columns: Columns) -> Bo
     return np.full(columns.rows, action.explores)
 
 
-def _value(action: Action, columns: Columns) -> tuple[Floats, Bools]:
+def _value(action: Action, columns: Columns) -> tuple[Floats, Bools | None]:
     """Money per conversion, shape (1,) or (customers,), and where it is unknown, shape (customers,)."""
     if action.value.margin is not None:
-        return np.array([action.value.margin]), np.zeros(columns.rows, dtype=np.bool_)
+        return np.array([action.value.margin]), None
     lifetime = columns.vector("lifetime_value")
     if lifetime.kind not in (Kind.NUMBER, Kind.UNKNOWN):
         raise DataError(

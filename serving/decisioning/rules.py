@@ -107,9 +107,9 @@ class Rule:
             self._check_kinds(dict(zip(self.fields, kinds, strict=True)))
             self._sound.add(kinds)
         few = columns.rows <= FEW_ROWS
-        codes = [self._code(row) for row in columns.cells(self.fields)] if few else self._codes(columns)
-        reason = np.asarray(codes, dtype=np.int64)
-        return RuleResult(self, reason == 0, reason)
+        return RuleResult(
+            self, [self._code(row) for row in columns.cells(self.fields)] if few else self._codes(columns)
+        )
 
     def _codes(self, columns: Columns) -> Ints:
         reason = np.zeros(columns.rows, dtype=np.int64)
@@ -155,13 +155,21 @@ class RuleResult:
 
     Attributes:
         rule: the rule.
-        passed: shape (rows,).
-        reason: shape (rows,); 0 where it passed, else a position in ``rule.reasons``.
+        codes: of each row, 0 where it passed, else a position in ``rule.reasons``; a list for few rows.
     """
 
     rule: Rule
-    passed: Bools
-    reason: Ints
+    codes: list[int] | Ints
+
+    @cached_property
+    def reason(self) -> Ints:
+        """``codes`` as an array, shape (rows,)."""
+        return np.asarray(self.codes, dtype=np.int64)
+
+    @cached_property
+    def passed(self) -> Bools:
+        """Shape (rows,)."""
+        return self.reason == 0
 
     @property
     def missing(self) -> npt.NDArray[np.object_]:

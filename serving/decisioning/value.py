@@ -11,27 +11,30 @@ from serving.decisioning.columns import Floats, spread
 
 @dataclass(frozen=True, slots=True)
 class ActionTerms:
-    """What an action costs and is worth to each customer; money in the project's currency.
+    """What an action costs and is worth to each customer, or several actions, each with a column of its own; money in
+    the project's currency.
 
     Attributes:
-        value: of one additional conversion; any shape that broadcasts against the uplift.
+        value: of one additional conversion; any shape that broadcasts against the uplift. The other attributes are
+            numbers, or arrays of shape (actions,).
         lever: weight on the value, in [0.5, 2].
         contact: cost of one contact.
         incentive: cost of the incentive for each customer who takes it.
         taken_anyway: probability that the incentive is taken without changing anything.
-        fatigue: what one more contact costs because of those before, of the shape of ``value``; None for nothing.
+        fatigue: what one more contact costs because of those before, of a shape that broadcasts against ``value``; None
+            for nothing.
         budget_price: what one more unit of money would bring elsewhere in the campaign, beyond itself.
         capacity_price: what one more place would bring elsewhere in the campaign, money.
     """
 
     value: Floats
-    lever: float
-    contact: float
-    incentive: float
-    taken_anyway: float
+    lever: float | Floats
+    contact: float | Floats
+    incentive: float | Floats
+    taken_anyway: float | Floats
     fatigue: Floats | None = None
     budget_price: float = 0.0
-    capacity_price: float = 0.0
+    capacity_price: float | Floats = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,15 @@ def incremental_value(uplift: Floats, terms: ActionTerms) -> ValueParts:
     margin = np.asarray(uplift * terms.value, dtype=np.float64)
     incentive = spread(np.asarray((uplift + terms.taken_anyway) * terms.incentive), margin.shape)
     contact = np.empty(margin.shape)
-    contact.fill(terms.contact)  # np.full takes longer than the rest of it for one customer
+    contact[...] = terms.contact  # np.full takes longer than the rest of it for one customer
     fatigue, price = terms.fatigue, None
-    if terms.budget_price or terms.capacity_price:
+    if terms.budget_price or not _is(terms.capacity_price, 0.0):
         price = np.maximum(terms.budget_price * (contact + incentive), 0.0) + terms.capacity_price
     none = np.zeros(margin.shape)
-    if terms.lever == 1.0:
+    if _is(terms.lever, 1.0):
         return ValueParts(margin, contact, incentive, none, fatigue, price)
     without = ValueParts(margin, contact, incentive, none, fatigue, price).total
-    effect = margin * (terms.lever - 1.0)
+    effect = margin * (terms.lever - 1.0) + 0.0  # an action without a lever has an effect of 0, and not of -0
     effect = np.where(without < 0, np.minimum(effect, -without), effect)
     return ValueParts(margin, contact, incentive, effect, fatigue, price)
 
@@ -88,17 +91,22 @@ def incremental_total(uplift: Floats, terms: ActionTerms) -> Floats:
     where there are fatigue and prices), to compare draws with: most of the time of many draws goes into the arrays of
     parts that nobody asks for."""
     total = np.asarray(uplift * terms.value, dtype=np.float64)
-    effect = total * (terms.lever - 1.0) if terms.lever != 1.0 else None
+    effect = None if _is(terms.lever, 1.0) else total * (terms.lever - 1.0)
     total -= terms.contact
     cost: Floats | float = 0.0
-    if terms.incentive:
+    if not _is(terms.incentive, 0.0):
         cost = uplift + terms.taken_anyway
         cost *= terms.incentive
         total -= cost
     if terms.fatigue is not None:
         total = total - terms.fatigue  # it may be wider: one amount for each customer
-    if terms.budget_price or terms.capacity_price:
+    if terms.budget_price or not _is(terms.capacity_price, 0.0):
         total -= np.maximum(terms.budget_price * (cost + terms.contact), 0.0) + terms.capacity_price
     if effect is not None:
         total += np.where(total < 0, np.minimum(effect, -total), effect)
     return total
+
+
+def _is(amount: float | Floats, neutral: float) -> bool:
+    # Of several actions some may have one: then it is computed for all, and is nothing for the others.
+    return bool(np.all(amount == neutral)) if isinstance(amount, np.ndarray) else amount == neutral
