@@ -1,43 +1,14 @@
-"""Keys, limits, paths and problems, without a server."""
+"""Paths and problems, without a server."""
 
 from __future__ import annotations
-
-import hashlib
 
 import pytest
 
 from features.engine.online import OnlineUnavailableError
-from kernel.errors import RegistryError, UsageError
-from kernel.service_settings import ServiceSettings
-from serving.http.deployment import Limits
+from kernel.errors import RegistryError
 from serving.http.paths import template_of
 from serving.http.problems import problem_of, problem_of_response
 from serving.scoring.band_log import BandsUnavailableError
-
-
-def digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def test_without_keys_every_request_may_pass() -> None:
-    limits = Limits.of(ServiceSettings(), {})
-    assert (limits.max_ids, limits.key_digests, limits.accepts_key(None)) == (1000, frozenset(), True)
-
-
-def test_keys_come_from_the_file_and_the_environment() -> None:
-    limits = Limits.of(
-        ServiceSettings(api_keys_sha256=(digest("one").upper(), digest("two"))), {"FORESIGHT_API_KEY": "three"}
-    )
-    accepted = {key: limits.accepts_key(key.encode()) for key in ("one", "two", "three", "four", "", digest("one"))}
-    assert accepted == {"one": True, "two": True, "three": True, "four": False, "": False, digest("one"): False}
-    assert not limits.accepts_key(None)
-
-
-@pytest.mark.parametrize("entry", ["secret", "g" * 64, ""])
-def test_a_key_in_place_of_its_digest_is_refused_and_not_repeated(entry: str) -> None:
-    with pytest.raises(UsageError, match="no SHA-256 digest") as caught:
-        Limits.of(ServiceSettings(api_keys_sha256=(entry,)), {})
-    assert entry == "" or entry not in str(caught.value)
 
 
 @pytest.mark.parametrize(
