@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
-from kernel.service_settings import Scope
+from kernel.errors import UsageError
+from kernel.service_settings import KeySettings, Scope
 
 keys = typer.Typer(help="API keys and secrets of the service; nothing is kept here.", no_args_is_help=True)
 
 
-@keys.command(epilog="Example: foresight keys new --name crm --scope read --scope write")
+@keys.command(epilog="Example: foresight keys new --name crm --scope read --scope write >> foresight.toml")
 def new(
     name: Annotated[str, typer.Option(help="Whose key it is; a caller's next key has the same name.")],
     scope: Annotated[list[Scope], typer.Option(help="What it is good for; may be repeated.")],
@@ -24,20 +26,22 @@ def new(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on (UTC) it is refused.")
     ] = None,
 ) -> None:
-    """Print a new random key, this once, and the lines of foresight.toml that let it in."""
+    """Make a random key: shown this once on standard error, while standard output has the lines that let it in."""
     from serving.http.keys import digest_of
 
     key = f"fs_{secrets.token_urlsafe(32)}"
-    scopes = ", ".join(f'"{one}"' for one in dict.fromkeys(scope))
-    lines = [
-        f"# The key, for the caller's own store of secrets; it cannot be shown again: {key}",
-        "[[service.keys]]",
-        f'name = "{name}"',
-        f'sha256 = "{digest_of(key.encode())}"',
-        f"scopes = [{scopes}]",
-        *([f"expires = {expires:%Y-%m-%d}"] if expires else []),
-    ]
-    _write(*lines)
+    try:
+        made = KeySettings(name=name, sha256=digest_of(key.encode()), scopes=tuple(dict.fromkeys(scope)))
+    except ValidationError as error:
+        what, fix = (
+            "This is no name for a key.",
+            "Use letters, digits, '.', '_' and '-', at most 60, a letter or digit first.",
+        )
+        raise UsageError(what, where="--name", fix=fix) from error
+    sys.stderr.write(f"The key, for the caller's own store of secrets; it cannot be shown again:\n{key}\n")
+    scopes = ", ".join(f'"{one}"' for one in made.scopes)
+    last = [f"expires = {expires:%Y-%m-%d}"] if expires else []
+    _write("[[service.keys]]", f'name = "{made.name}"', f'sha256 = "{made.sha256}"', f"scopes = [{scopes}]", *last)
 
 
 @keys.command(epilog="Example: FORESIGHT_TOKEN_SECRET=$(foresight keys secret)")

@@ -11,11 +11,14 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from foresight.cli import app
+from kernel.clock import utc_now
 from kernel.errors import UsageError
 from kernel.service_settings import KeySettings, Scope, ServiceSettings
 from serving.http import paths
 from serving.http.keys import ApiKey, configured_keys, find_key
 from serving.http.safety import require_safe
+from serving.http.tokens import read_token
+from tests.projects import TinyProject
 
 LOOPBACK = "127.0.0.1"
 STRONG = "Zk3vQ9xT1mB7sW5yLr8nUa2jHd6eGf4cPo0i"
@@ -75,24 +78,43 @@ def test_every_path_says_who_may() -> None:
     assert paths.scope_of(paths.INDEX) is None
 
 
-def test_a_new_key_is_let_in_by_the_lines_beside_it() -> None:
+def test_a_new_key_is_let_in_by_the_lines_on_standard_output() -> None:
     command = ["keys", "new", "--name", "crm", "--scope", "read", "--scope", "write", "--expires", "2027-01-31"]
-    printed = [CliRunner().invoke(app, command).stdout for _ in range(2)]
-    key = printed[0].splitlines()[0].rpartition(" ")[2]
-    [lines] = tomllib.loads(printed[0])["service"]["keys"]
+    made, again = (CliRunner().invoke(app, command) for _ in range(2))
+    key = made.stderr.splitlines()[1]
+    [lines] = tomllib.loads(made.stdout)["service"]["keys"]
     assert KeySettings.model_validate(lines) == KeySettings(
         name="crm", sha256=digest(key), scopes=(Scope.READ, Scope.WRITE), expires=date(2027, 1, 31)
     )
     assert len(key) == 46
-    assert key not in printed[1]
+    assert key not in made.stdout + again.stderr
+
+
+def test_a_name_that_would_break_the_file_is_refused() -> None:
+    ran = CliRunner().invoke(app, ["keys", "new", "--name", 'a"b', "--scope", "read"])
+    assert isinstance(ran.exception, UsageError)
+    assert (ran.exception.where, ran.stdout, ran.stderr) == ("--name", "", "")
 
 
 def test_new_keys_and_secrets_are_good_for_production() -> None:
     runner = CliRunner()
     for _ in range(5):
-        key = runner.invoke(app, ["keys", "new", "--name", "crm", "--scope", "read"]).stdout.split("again: ")[1].split()
+        key = runner.invoke(app, ["keys", "new", "--name", "crm", "--scope", "read"]).stderr.splitlines()[1]
         secret = runner.invoke(app, ["keys", "secret"]).stdout.strip()
-        require_safe(production(), {"FORESIGHT_API_KEY": key[0], "FORESIGHT_TOKEN_SECRET": f"{secret},{STRONG}"}, "::")
+        require_safe(production(), {"FORESIGHT_API_KEY": key, "FORESIGHT_TOKEN_SECRET": f"{secret},{STRONG}"}, "::")
+
+
+def test_a_token_of_the_command_line_opens_the_panel(project: TinyProject) -> None:
+    project.settings()
+    command = ["panel-token", "a/b", "--user", "rep-7", "--feedback", "--minutes", "60", "-c", str(project.folder)]
+    ran = CliRunner().invoke(app, command, env={"FORESIGHT_TOKEN_SECRET": f"{STRONG},older"})
+    path, _, text = ran.stdout.strip().partition("?t=")
+    token = read_token(text, (STRONG,), utc_now())
+    assert path == "/panel/a%2Fb"
+    assert (token.customer, token.user, token.tenant, token.feedback) == ("a/b", "rep-7", "tiny", True)
+    refused = CliRunner().invoke(app, command, env={"FORESIGHT_TOKEN_SECRET": ""})
+    assert isinstance(refused.exception, UsageError)
+    assert refused.exception.where == "FORESIGHT_TOKEN_SECRET"
 
 
 @pytest.mark.parametrize(
