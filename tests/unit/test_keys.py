@@ -150,6 +150,13 @@ def test_what_is_not_safe_does_not_start(
     assert not any(value in str(caught.value) for value in environment.values())
 
 
+def test_serve_refuses_a_host_before_it_opens_a_model(project: TinyProject) -> None:
+    project.settings()
+    ran = CliRunner().invoke(app, ["serve", "-c", str(project.folder), "--host", "0.0.0.0"])
+    assert isinstance(ran.exception, UsageError)
+    assert ran.exception.what == "A service in development listens on loopback only, not on 0.0.0.0."
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.0.0.2"])
 def test_development_needs_no_key(host: str) -> None:
     require_safe(ServiceSettings(), {"FORESIGHT_TOKEN_SECRET": "short"}, host)
