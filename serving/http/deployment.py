@@ -32,7 +32,7 @@ class Limits:
     max_body_bytes: int
     max_ids: int
     keys: tuple[ApiKey, ...] = ()
-    token_secrets: tuple[str, ...] = ()
+    token_secrets: tuple[str, ...] = field(default=(), repr=False)
     max_json_depth: int = 32
     requests_per_minute: int | None = None
     frame_ancestors: tuple[str, ...] = ("'self'",)

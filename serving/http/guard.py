@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.http.callers import CALLER, admit
 from serving.http.cors import cors_headers, preflight_answer
 from serving.http.deployment import Deployment, Limits, Slot
-from serving.http.envelope import REAL_PATH
+from serving.http.envelope import REAL_PATH, REAL_QUERY
 from serving.http.failures import log_failure
 from serving.http.json_depth import is_deeper_than
 from serving.http.paths import HEALTH, OTHER, PANEL, POSTS
@@ -22,6 +22,8 @@ from serving.panel import content_security_policy, render_locked, render_message
 
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
 _MOST_DISCARDED_BYTES = 64 * 1024 * 1024
+# The server's own bound is on what came in pieces: 100 KB in one piece pass it.
+_MOST_HEAD_BYTES = 32 * 1024
 
 
 class Guard:
@@ -49,9 +51,10 @@ class Guard:
             await preflight(scope, receive, send)
             return
         try:
+            _check_size(scope)
             if template not in HEALTH:
                 added |= self._let_in(scope, template, deployment)
-            _check_head(scope, template, headers)
+            _check_kind(scope, template, headers)
             body = _checked(await _read_body(receive, limits.max_body_bytes), limits, template)
         except Problem as problem:
             await _refusal(problem, template, headers, limits)(scope, receive, send)
@@ -104,7 +107,13 @@ def _adding(send: Send, added: Mapping[str, str]) -> Send:
     return sending
 
 
-def _check_head(scope: Scope, template: str, headers: Headers) -> None:
+def _check_size(scope: Scope) -> None:
+    size = len(scope["raw_path"]) + len(scope.get(REAL_QUERY, b""))
+    if size + sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEAD_BYTES:
+        raise Problem(431, "head-too-large", f"Address and headers are larger than {_MOST_HEAD_BYTES:,} bytes.")
+
+
+def _check_kind(scope: Scope, template: str, headers: Headers) -> None:
     if template == OTHER:
         raise problem_of_response(404, b"")
     if template in POSTS and scope["method"] == "POST" and not _is_json(headers):

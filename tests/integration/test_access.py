@@ -276,14 +276,21 @@ def test_a_deep_body_is_refused_before_it_is_parsed(service: httpx.Client) -> No
     assert outcome(service.post("/v1/score", content=quoted, headers=headers)) == (404, "not-found")
 
 
-@pytest.mark.parametrize(("path", "header"), [("/panel/1609?t=" + "x" * 200_000, ""), ("/livez", "x" * 200_000)])
-def test_a_huge_address_or_header_is_refused_by_the_server(service: httpx.Client, path: str, header: str) -> None:
-    connection = HTTPConnection(service.base_url.host, service.base_url.port, timeout=20)
+def head(client: httpx.Client, path: str, header: str = "") -> int:
+    """The status of a request that httpx would not send."""
+    connection = HTTPConnection(client.base_url.host, client.base_url.port, timeout=20)
     try:
-        connection.request("GET", path, headers={"X-Long": header})
-        assert connection.getresponse().status == 400
+        connection.request("GET", path, headers={"X-Long": header, "X-API-Key": READ})
+        return connection.getresponse().status
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize(("path", "more", "header"), [("/panel/1609?other=", "x", ""), ("/livez", "", "x")])
+def test_the_head_of_a_request_is_bounded(service: httpx.Client, path: str, more: str, header: str) -> None:
+    assert head(service, path + more * 15_000, header * 15_000) == 200
+    # Which of the two: whether uvicorn gets it in pieces (400), or whole and then the guard (431).
+    assert head(service, path + more * 33_000, header * 33_000) in (400, 431)
 
 
 def test_neither_key_nor_token_nor_customer_is_logged(service: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:

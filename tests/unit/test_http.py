@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 import pytest
+from starlette.responses import Response
+from starlette.types import Message
 
 from features.engine.online import OnlineUnavailableError
 from kernel.errors import RegistryError
-from serving.http.paths import template_of
+from serving.feedback.store import DecisionStore
+from serving.http.deployment import Deployment, Limits, Slot
+from serving.http.envelope import REAL_PATH, REAL_QUERY
+from serving.http.guard import Guard
+from serving.http.paths import LIVEZ, template_of
 from serving.http.problems import problem_of, problem_of_response
 from serving.scoring.band_log import BandsUnavailableError
+from tests.doubles.insights import InsightDouble
 
 
 @pytest.mark.parametrize(
@@ -38,6 +48,32 @@ def test_what_nobody_foresaw_says_nothing() -> None:
         problem = problem_of(error)
         assert problem.status == 500
         assert b"secret" not in problem.body()
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "value", "expected"),
+    [(2, 0, 32_761, 204), (2, 0, 32_762, 431), (20_000, 12_764, 0, 431), (2, 33_000, 0, 431)],
+)
+def test_the_guard_bounds_address_and_headers(path: int, query: int, value: int, expected: int) -> None:
+    slot = Slot(Deployment(InsightDouble(), cast("DecisionStore", None), Limits(1000, 10)))
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": LIVEZ,
+        REAL_PATH: "/" * path,
+        REAL_QUERY: b"q" * query,
+        "headers": [(b"x-big", b"x" * value)],
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(Guard(Response(status_code=204), slot)(scope, receive, send))
+    assert sent[0]["status"] == expected
 
 
 def test_a_librarys_own_error_text_is_not_passed_on() -> None:
