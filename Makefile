@@ -42,11 +42,13 @@ test-spark: $(SPARK_READY)  ## the features on Spark (needs Java 17), skipped wi
 test-oracle: $(ORACLE_READY)  ## the learners of effects beside those of EconML
 	PYTHONPATH=$(ORACLE) $(BIN)/pytest -m oracle -rs
 
-check: $(READY)  ## format, lint, types, import layers
+check: $(READY)  ## format, lint, types, import layers, packages that fit and have no known vulnerability
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m pip check --disable-pip-version-check
+	$(BIN)/python .ci/audit.py
 
 format: $(READY)  ## rewrite what can be rewritten
 	$(BIN)/ruff format .

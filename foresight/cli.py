@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from foresight.access_cli import keys, panel_token
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
 from kernel.errors import ForesightError
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(features, name="features")
+app.add_typer(keys, name="keys")
+app.command("panel-token", epilog="Example: foresight panel-token 1746 --user rep-7")(panel_token)
 app.command("plan-pilot", epilog="Example: foresight plan-pilot type_a -c examples/complete_journey")(plan_pilot)
 app.command(
     "check-effect",
@@ -208,8 +211,12 @@ def serve(
 ) -> None:
     """Serve scores, recommendations and insight cards over HTTP."""
     from foresight.service_process import service_command, service_environment
+    from kernel.settings import load_settings
+    from serving.http.safety import require_safe
     from serving.runtime import open_runtime
 
+    settings = load_settings(config)
+    require_safe(settings.service, os.environ, host or settings.service.host)
     # Opened once here, so that a missing model is an error before the server starts, not a worker that dies again
     # and again.
     runtime = open_runtime(config)

@@ -147,6 +147,23 @@ class FeedbackRequest(Body):
         return self
 
 
+class PanelTokenRequest(Body):
+    """For whom the token is, and what it opens."""
+
+    customer_id: Key
+    user: Key = Field(description="who looks, in your words; each has a rate limit of their own")
+    seconds: int = Field(default=300, ge=10, le=3600)
+    feedback: bool = Field(default=False, description="whether feedback on this customer's decisions may be sent too")
+
+
+class PanelTokenAnswer(Body):
+    """A token that opens one customer, and the panel's path with it."""
+
+    token: str
+    expires_at: datetime
+    path: str
+
+
 class ReasonAnswer(Body):
     """One part of the churn score: additive on the log-odds, above 0 raises the risk."""
 

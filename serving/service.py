@@ -26,9 +26,12 @@ from serving.http.envelope import Envelope
 from serving.http.failures import WithoutCustomers, answered
 from serving.http.guard import Guard
 from serving.http.routes import get_routes
+from serving.http.safety import require_safe
 from serving.schemas import (
     FeedbackAnswer,
     FeedbackRequest,
+    PanelTokenAnswer,
+    PanelTokenRequest,
     RecommendationAnswer,
     RecommendationRequest,
     ScoreAnswer,
@@ -39,6 +42,7 @@ CONFIG_VARIABLE = "FORESIGHT_CONFIG"
 _TIMEOUT_SECONDS = 60
 _LOOPBACK: Any = {"host": "127.0.0.1"}  # BentoML's own default is every interface
 _BENTOML_ERROR_LOG = "bentoml._internal.server.http_app"
+_UVICORN_ACCESS_LOG = "uvicorn.access"
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
@@ -66,6 +70,8 @@ def make_service(open_deployment: Callable[[], Deployment]) -> Service[Any]:
 
         def __init__(self) -> None:
             logging.getLogger(_BENTOML_ERROR_LOG).addFilter(WithoutCustomers())
+            # It would write whole addresses, with the customer's id and the token in them; BentoML's has the template.
+            logging.getLogger(_UVICORN_ACCESS_LOG).disabled = True
             slot.current = open_deployment()
             # Everything loaded so far lives as long as the process: the collector need not look at it again.
             gc.collect()
@@ -88,6 +94,12 @@ def make_service(open_deployment: Callable[[], Deployment]) -> Service[Any]:
         async def feedback(self, event: FeedbackRequest, /) -> FeedbackAnswer:
             """Keep what became of a recommended action; the same event again changes nothing."""
             return await operations.record_feedback(slot.deployment, event)
+
+        @bentoml.api(route=paths.PANEL_TOKENS)
+        @_problems_answered
+        async def panel_tokens(self, request: PanelTokenRequest, /) -> PanelTokenAnswer:
+            """Sign a token that opens one customer's panel for some minutes."""
+            return operations.make_panel_token(slot.deployment, request)
 
         async def __is_ready__(self) -> bool:
             return await to_thread.run_sync(slot.deployment.store.is_available)
@@ -127,6 +139,7 @@ def _configured_deployment() -> Deployment:
     from serving.runtime import open_runtime  # the models' libraries load in the worker only
 
     settings = load_settings(path)
+    require_safe(settings.service, os.environ, settings.service.host)
     limits = Limits.of(settings.service, os.environ)
     return Deployment(open_runtime(path), DecisionStore(settings.state_url), limits)
 

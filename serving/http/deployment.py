@@ -2,67 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from kernel.clock import utc_now
-from kernel.errors import UsageError
 from kernel.service_settings import ServiceSettings
 from serving.feedback.store import DecisionStore
+from serving.http.keys import ApiKey, configured_keys
+from serving.http.tokens import configured_secrets
 from serving.insights import InsightSource
-
-API_KEY_VARIABLE = "FORESIGHT_API_KEY"
-_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may be.
+    """What a request may be, who may send it, and which pages may show what it answers.
 
     Attributes:
         max_body_bytes: the largest body.
         max_ids: the most customers in one request.
-        key_digests: SHA-256 hex digests of the accepted API keys; with none, no key is asked for.
+        keys: the accepted API keys; with none, no key is asked for.
+        token_secrets: what panel tokens are signed with, the newest first; with none, no token opens anything.
+        max_json_depth: the deepest body.
+        requests_per_minute: of each caller whose key has no figure of its own; None for no limit.
+        frame_ancestors: which pages may frame ours, in the words of a content security policy.
+        cors_origins: the origins whose pages may call.
     """
 
     max_body_bytes: int
     max_ids: int
-    key_digests: frozenset[str] = frozenset()
+    keys: tuple[ApiKey, ...] = ()
+    token_secrets: tuple[str, ...] = field(default=(), repr=False)
+    max_json_depth: int = 32
+    requests_per_minute: int | None = None
+    frame_ancestors: tuple[str, ...] = ("'self'",)
+    cors_origins: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, settings: ServiceSettings, environment: Mapping[str, str]) -> Limits:
-        """From ``[service]`` of foresight.toml and FORESIGHT_API_KEY.
+        """From ``[service]`` of foresight.toml, FORESIGHT_API_KEY and FORESIGHT_TOKEN_SECRET.
 
         Raises:
             UsageError: a digest is not one.
         """
-        digests = {digest.strip().lower() for digest in settings.api_keys_sha256}
-        if any(len(digest) != 64 or not _HEX.issuperset(digest) for digest in digests):
-            raise UsageError(
-                "An entry is no SHA-256 digest (64 hexadecimal digits).",
-                where="foresight.toml: service.api_keys_sha256",
-                fix="Write the output of: printf %s YOUR_KEY | sha256sum",
-            )
-        key = environment.get(API_KEY_VARIABLE, "")
-        if key:
-            digests.add(_digest(key.encode()))
-        return cls(settings.max_body_bytes, settings.max_ids, frozenset(digests))
-
-    def accepts_key(self, key: bytes | None) -> bool:
-        """Whether a request with this ``X-API-Key`` may pass; the time it takes does not depend on the key."""
-        if not self.key_digests:
-            return True
-        if key is None:
-            return False
-        digest = _digest(key)
-        return sum(hmac.compare_digest(digest, known) for known in self.key_digests) > 0
-
-
-def _digest(key: bytes) -> str:
-    return hashlib.sha256(key).hexdigest()
+        return cls(
+            max_body_bytes=settings.max_body_bytes,
+            max_ids=settings.max_ids,
+            keys=configured_keys(settings, environment),
+            token_secrets=configured_secrets(environment),
+            max_json_depth=settings.max_json_depth,
+            requests_per_minute=settings.requests_per_minute,
+            frame_ancestors=settings.frame_ancestors,
+            cors_origins=frozenset(settings.cors_origins),
+        )
 
 
 @dataclass(frozen=True, slots=True)

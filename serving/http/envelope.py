@@ -13,12 +13,15 @@ from serving.http.paths import template_of
 from serving.http.problems import INTERNAL, MEDIA_TYPE, Problem, problem_of_response
 
 REAL_PATH = "foresight.path"
+REAL_QUERY = "foresight.query"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+# What the guard has said of the caller stays, whoever words the error.
+_KEPT = (b"access-control-", b"ratelimit", b"vary")
 
 
 class Envelope:
@@ -40,6 +43,7 @@ class Envelope:
         inner = {
             **scope,
             REAL_PATH: scope["path"],
+            REAL_QUERY: scope["query_string"],
             "path": template,
             "raw_path": template.encode(),
             "query_string": b"",
@@ -97,7 +101,10 @@ class _Answer:
     async def _send_problem(self, problem: Problem) -> None:
         if self._started:
             return
+        given = self._foreign["headers"] if self._foreign is not None else []
+        kept = [(name, value) for name, value in given if name.lower().startswith(_KEPT)]
         self._foreign = None
         response = problem.response()
-        await self._start({"type": "http.response.start", "status": problem.status, "headers": response.raw_headers})
+        headers = [*response.raw_headers, *kept]
+        await self._start({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": response.body})

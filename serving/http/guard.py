@@ -1,23 +1,29 @@
-"""What a request must fulfil before anything reads it: a key, a known path, a body of bounded size, JSON."""
+"""What a request must fulfil before anything reads it: who sends it, how often, a known path, JSON of bounded size."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.deployment import Limits, Slot
-from serving.http.envelope import REAL_PATH
+from serving.http.callers import CALLER, admit
+from serving.http.cors import cors_headers, preflight_answer
+from serving.http.deployment import Deployment, Limits, Slot
+from serving.http.envelope import REAL_PATH, REAL_QUERY
 from serving.http.failures import log_failure
+from serving.http.json_depth import is_deeper_than
 from serving.http.paths import HEALTH, OTHER, PANEL, POSTS
 from serving.http.problems import INTERNAL, Problem, problem_of_response
-from serving.panel import content_security_policy, render_locked
+from serving.http.rate_limit import RateLimiter
+from serving.panel import content_security_policy, render_locked, render_message
 
-API_KEY_HEADER = "X-API-Key"
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
 _MOST_DISCARDED_BYTES = 64 * 1024 * 1024
+# The server's own bound is on what came in pieces: 100 KB in one piece pass it.
+_MOST_HEAD_BYTES = 32 * 1024
 
 
 class Guard:
@@ -26,6 +32,7 @@ class Guard:
     def __init__(self, app: ASGIApp, slot: Slot) -> None:
         self._app = app
         self._slot = slot
+        self._rates = RateLimiter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI call."""
@@ -35,16 +42,41 @@ class Guard:
         template: str = scope["path"]
         path: str = scope.get(REAL_PATH, template)
         scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
-        limits = self._slot.deployment.limits
-        refusal = _refusal(scope, template, limits)
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        deployment = self._slot.deployment
+        limits, headers = deployment.limits, Headers(scope=scope)
+        added = cors_headers(headers, limits.cors_origins)
+        send = _adding(send, added)
+        preflight = preflight_answer(scope["method"], headers, limits.cors_origins)
+        if preflight is not None:
+            await preflight(scope, receive, send)
             return
-        body = await _read_body(receive, limits.max_body_bytes)
-        if body is None:
-            await _too_large(limits).response()(scope, receive, send)
+        try:
+            _check_size(scope)
+            if template not in HEALTH:
+                added |= self._let_in(scope, template, deployment)
+            _check_kind(scope, template, headers)
+            body = _checked(await _read_body(receive, limits.max_body_bytes), limits, template)
+        except Problem as problem:
+            await _refusal(problem, template, headers, limits)(scope, receive, send)
             return
         await self._answer(scope, _replayed(body, receive), send)
+
+    def _let_in(self, scope: Scope, template: str, deployment: Deployment) -> dict[str, str]:
+        """Who sends the request is known from here on. Returns what the answer says of the caller's limit.
+
+        Raises:
+            Problem: 401, 403, or 429 when the caller asks too often.
+        """
+        caller = admit(scope, template, deployment)
+        CALLER.set(caller)
+        if caller.requests_per_minute is None:
+            return {}
+        allowance = self._rates.take(caller.name, caller.requests_per_minute)
+        if not allowance.is_granted:
+            detail = f"At most {allowance.per_minute:,} requests a minute are answered; wait for Retry-After seconds."
+            headers = {"Retry-After": str(allowance.wait_seconds), **allowance.headers()}
+            raise Problem(429, "rate-limited", detail, headers=headers)
+        return allowance.headers()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -63,43 +95,60 @@ class Guard:
                 await Problem(500, "internal", INTERNAL).response()(scope, receive, send)
 
 
-def _refusal(scope: Scope, template: str, limits: Limits) -> Response | None:
-    headers = Headers(scope=scope)
-    if template not in HEALTH and not limits.accepts_key(_key(headers)):
-        if template == PANEL and "text/html" in headers.get("accept", ""):
-            return locked_page()
-        return Problem(
-            401,
-            "key-required",
-            f"This service answers only with a valid API key in the header {API_KEY_HEADER}.",
-            headers={"WWW-Authenticate": f'ApiKey header="{API_KEY_HEADER}"'},
-        ).response()
+def _adding(send: Send, added: Mapping[str, str]) -> Send:
+    async def sending(message: Message) -> None:
+        if added and message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=list(message.get("headers", [])))
+            for name, value in added.items():
+                headers[name] = value
+            message = {**message, "headers": headers.raw}
+        await send(message)
+
+    return sending
+
+
+def _check_size(scope: Scope) -> None:
+    size = len(scope["raw_path"]) + len(scope.get(REAL_QUERY, b""))
+    if size + sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEAD_BYTES:
+        raise Problem(431, "head-too-large", f"Address and headers are larger than {_MOST_HEAD_BYTES:,} bytes.")
+
+
+def _check_kind(scope: Scope, template: str, headers: Headers) -> None:
     if template == OTHER:
-        return problem_of_response(404, b"").response()
+        raise problem_of_response(404, b"")
     if template in POSTS and scope["method"] == "POST" and not _is_json(headers):
-        return problem_of_response(415, b"").response()
-    return None
+        raise problem_of_response(415, b"")
 
 
-def locked_page() -> Response:
-    """The panel's page that asks for the key."""
-    nonce = secrets.token_urlsafe(16)
-    return HTMLResponse(
-        render_locked(nonce=nonce), 401, headers={"Content-Security-Policy": content_security_policy(nonce)}
-    )
-
-
-def _key(headers: Headers) -> bytes | None:
-    key = headers.get(API_KEY_HEADER)
-    return None if key is None else key.encode("latin-1")
+def _checked(body: bytes | None, limits: Limits, template: str) -> bytes:
+    if body is None:
+        raise Problem(413, "body-too-large", f"The body is larger than {limits.max_body_bytes:,} bytes.")
+    if template in POSTS and is_deeper_than(body, limits.max_json_depth):
+        raise Problem(400, "json-too-deep", f"The body nests more than {limits.max_json_depth} lists and objects.")
+    return body
 
 
 def _is_json(headers: Headers) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-def _too_large(limits: Limits) -> Problem:
-    return Problem(413, "body-too-large", f"The body is larger than {limits.max_body_bytes:,} bytes.")
+_PAGES = {
+    "key-required": None,
+    "token-expired": ("This view has expired", "Open the customer in the CRM once more."),
+    "token-invalid": ("This link does not work", "Open the customer in the CRM; a link copied from there is too old."),
+    "token-elsewhere": ("This link is not for this customer", "Open the customer in the CRM once more."),
+}
+
+
+def _refusal(problem: Problem, template: str, headers: Headers, limits: Limits) -> Response:
+    """The problem; a person who looks at the panel gets a page."""
+    if template != PANEL or "text/html" not in headers.get("accept", "") or problem.kind not in _PAGES:
+        return problem.response()
+    nonce = secrets.token_urlsafe(16)
+    words = _PAGES[problem.kind]
+    page = render_locked(nonce=nonce) if words is None else render_message(*words, nonce=nonce)
+    policy = content_security_policy(nonce, limits.frame_ancestors)
+    return HTMLResponse(page, problem.status, headers={"Content-Security-Policy": policy})
 
 
 async def _read_body(receive: Receive, most: int) -> bytes | None:

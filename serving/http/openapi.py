@@ -16,6 +16,8 @@ from serving.schemas import (
     CustomerScore,
     FeedbackAnswer,
     FeedbackRequest,
+    PanelTokenAnswer,
+    PanelTokenRequest,
     ProblemAnswer,
     RecommendationAnswer,
     RecommendationRequest,
@@ -24,22 +26,25 @@ from serving.schemas import (
 )
 
 _VERSION = "1.0.0"
-_REQUESTS: tuple[type[BaseModel], ...] = (ScoreRequest, RecommendationRequest, FeedbackRequest)
+_REQUESTS: tuple[type[BaseModel], ...] = (ScoreRequest, RecommendationRequest, FeedbackRequest, PanelTokenRequest)
 _ANSWERS: tuple[type[BaseModel], ...] = (
     ScoreAnswer,
     RecommendationAnswer,
     FeedbackAnswer,
+    PanelTokenAnswer,
     CustomerScore,
     ChangesAnswer,
     ProblemAnswer,
 )
 _PROBLEMS = {
     400: "the request is malformed or does not fit the schema",
-    401: "no valid API key",
+    401: "no valid API key or token",
+    403: "the key or the token is not good for this",
     404: "an id is unknown",
     409: "the event id stands for another event",
     413: "too many ids, or too large a body",
     415: "the body is not application/json",
+    429: "too many requests in this minute",
     500: "the service failed",
     503: "the store does not answer; try again",
 }
@@ -100,6 +105,10 @@ def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
         },
     )
     yield (
+        paths.PANEL_TOKENS,
+        {"post": _post("makePanelToken", "Sign a token that opens one panel", PanelTokenRequest, PanelTokenAnswer, ())},
+    )
+    yield (
         paths.CUSTOMER,
         {"get": _get("getCustomer", "The score of one stored customer", _json(CustomerScore), by_id=True)},
     )
@@ -132,7 +141,7 @@ def _post(
         "requestBody": {"required": True, "content": _json(request)},
         "responses": {
             "200": {"description": "done", "content": _json(answer)},
-            **_problems(400, 401, 404, *problems, 415, 500),
+            **_problems(400, 401, 403, 404, *problems, 415, 429, 500),
         },
     }
 
@@ -143,7 +152,7 @@ def _get(name: str, summary: str, content: dict[str, Any], *, by_id: bool = Fals
         "summary": summary,
         "responses": {
             "200": {"description": "done", "content": content},
-            **_problems(401, *([404] if by_id else []), 500),
+            **_problems(401, 403, *([404] if by_id else []), 429, 500),
         },
     }
     if by_id:

@@ -10,8 +10,10 @@ from anyio import to_thread
 from kernel.errors import DataError, UsageError
 from kernel.types import LowerBand
 from serving.answers import AnswerContext, changes_answer, customer_score, decisions_of, recommendation
+from serving.http.callers import CALLER
 from serving.http.deployment import Deployment
 from serving.http.problems import Problem
+from serving.http.tokens import TOKEN_SECRET_VARIABLE, PanelToken, expiry, panel_path, sign_token
 from serving.insights import Insight
 from serving.schemas import (
     ChangesAnswer,
@@ -19,6 +21,8 @@ from serving.schemas import (
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
+    PanelTokenAnswer,
+    PanelTokenRequest,
     ProfileInput,
     RecommendationAnswer,
     ScoreAnswer,
@@ -43,10 +47,25 @@ async def recommend(deployment: Deployment, request: ScoreRequest) -> Recommenda
 
 
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
-    """Keep what became of an action."""
+    """Keep what became of an action; who came with a token sends it for that customer's decisions only."""
     received_at = deployment.clock()
+    only = CALLER.get().customer
+    if only is not None:
+        decision = await to_thread.run_sync(deployment.store.decision, event.decision_id)
+        if decision is None or decision.customer_id != only:
+            raise Problem(403, "token-elsewhere", "The token is not for the customer of this decision.")
     status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
     return FeedbackAnswer(event_id=event.event_id, status=status)
+
+
+def make_panel_token(deployment: Deployment, request: PanelTokenRequest) -> PanelTokenAnswer:
+    """A token that opens one customer's panel."""
+    if not deployment.limits.token_secrets:
+        raise Problem(409, "no-token-secret", f"This service signs no tokens: {TOKEN_SECRET_VARIABLE} is not set.")
+    ends = expiry(deployment.clock(), request.seconds)
+    token = PanelToken(request.customer_id, request.user, deployment.source.project, ends, feedback=request.feedback)
+    text = sign_token(token, deployment.limits.token_secrets[0])
+    return PanelTokenAnswer(token=text, expires_at=ends, path=panel_path(request.customer_id, text))
 
 
 async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:

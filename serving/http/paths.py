@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from kernel.service_settings import Scope
+
 SCORE = "/v1/score"
 RECOMMENDATIONS = "/v1/recommendations"
 FEEDBACK = "/v1/feedback"
+PANEL_TOKENS = "/v1/panel-tokens"
 CUSTOMER = "/v1/customers/{customer_id}"
 CHANGES = "/v1/changes/{customer_id}"
 PANEL = "/panel/{customer_id}"
@@ -16,8 +19,20 @@ LIVEZ, READYZ, HEALTHZ = "/livez", "/readyz", "/healthz"
 OTHER = "/other"
 
 HEALTH = frozenset({LIVEZ, READYZ, HEALTHZ})
-POSTS = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK})
-_FIXED = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, INDEX, OPENAPI, DOCS, METRICS, LIVEZ, READYZ, HEALTHZ})
+POSTS = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, PANEL_TOKENS})
+ANY_KEY = frozenset({INDEX, OPENAPI, DOCS, OTHER})
+BY_TOKEN = frozenset({PANEL, CUSTOMER, CHANGES, FEEDBACK})
+SCOPES = {
+    SCORE: Scope.READ,
+    CUSTOMER: Scope.READ,
+    CHANGES: Scope.READ,
+    PANEL: Scope.READ,
+    RECOMMENDATIONS: Scope.WRITE,
+    FEEDBACK: Scope.WRITE,
+    PANEL_TOKENS: Scope.WRITE,
+    METRICS: Scope.ADMIN,
+}
+_FIXED = POSTS | HEALTH | {INDEX, OPENAPI, DOCS, METRICS}
 _WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL))
 
 
@@ -29,3 +44,13 @@ def template_of(path: str) -> str:
         if path.startswith(prefix) and len(path) > len(prefix):
             return template
     return OTHER
+
+
+def scope_of(template: str) -> Scope | None:
+    """What a key must be good for; None where any will do. A path of which nothing is said is for administrators."""
+    return None if template in ANY_KEY else SCOPES.get(template, Scope.ADMIN)
+
+
+def customer_of(template: str, path: str) -> str:
+    """The customer's id in a path of this template."""
+    return path.removeprefix(template.removesuffix("{customer_id}"))

@@ -55,41 +55,42 @@ def _panel(slot: Slot) -> Endpoint:
         try:
             insight, changes = await operations.insight_to_show(deployment, request.path_params["customer_id"])
         except Exception as error:
-            return _panel_failure(error)
+            return _panel_failure(error, deployment)
         nonce = secrets.token_urlsafe(16)
         context = AnswerContext.of(deployment.source)
         page = render_panel(insight, context, changes=changes, nonce=nonce, feedback_url=FEEDBACK_PATH)
-        return _page(page, nonce)
+        return _page(page, nonce, deployment)
 
     return panel
 
 
-def _panel_failure(error: Exception) -> Response:
+def _panel_failure(error: Exception, deployment: Deployment) -> Response:
     problem = answered(error)
     if isinstance(error, NotFoundError):
         title, text = "No such customer", "No customer with this id is known. Check the id in the address."
     else:
         title, text = "No insight at the moment", "The service cannot answer now. Try again in a moment."
     nonce = secrets.token_urlsafe(16)
-    return _page(render_message(title, text, nonce=nonce), nonce, problem.status)
+    return _page(render_message(title, text, nonce=nonce), nonce, deployment, problem.status)
 
 
 def _index(slot: Slot) -> Endpoint:
     async def index(_: Request) -> Response:
-        source = slot.deployment.source
-        nonce = secrets.token_urlsafe(16)
-        return _page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce)
+        deployment = slot.deployment
+        source, nonce = deployment.source, secrets.token_urlsafe(16)
+        return _page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce, deployment)
 
     return index
 
 
 def _openapi(slot: Slot) -> Endpoint:
     async def openapi(_: Request) -> Response:
-        secured = bool(slot.deployment.limits.key_digests)
+        secured = bool(slot.deployment.limits.keys)
         return Response(openapi_document(secured=secured), media_type="application/json")
 
     return openapi
 
 
-def _page(html: str, nonce: str, status: int = 200) -> Response:
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": content_security_policy(nonce)})
+def _page(html: str, nonce: str, deployment: Deployment, status: int = 200) -> Response:
+    policy = content_security_policy(nonce, deployment.limits.frame_ancestors)
+    return HTMLResponse(html, status, headers={"Content-Security-Policy": policy})

@@ -20,12 +20,14 @@ from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
 OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate")
+OF_ACCESS = ("panel-token",)
 OF_ACTIONS = ("plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
-COMMANDS = (*OF_MODELS, *OF_ACTIONS)
+COMMANDS = (*OF_MODELS, *OF_ACTIONS, *OF_ACCESS)
 
 NEEDED = {
     "rollback": ("churn",),
     "plan-pilot": ("type_a",),
+    "panel-token": ("1746", "--user", "rep-7"),
     "check-effect": ("campaign_received", "--start", "2017-08-08", "--days", "47"),
 }
 """What a command does not do without."""

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from serving.feedback.store import DecisionStore
 from serving.http.deployment import Deployment, Limits
+from serving.http.keys import ApiKey
 from tests.doubles.insights import InsightDouble, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -46,7 +47,9 @@ def address(file: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def locked_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    yield from _address(tmp_path_factory.mktemp("locked") / "decisions.db", Limits(50_000, 10, frozenset({digest})))
+    yield from _address(
+        tmp_path_factory.mktemp("locked") / "decisions.db", Limits(50_000, 10, (ApiKey("crm", digest),))
+    )
 
 
 def _address(file: Path, limits: Limits) -> Iterator[str]:

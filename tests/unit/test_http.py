@@ -1,43 +1,24 @@
-"""Keys, limits, paths and problems, without a server."""
+"""Paths and problems, without a server."""
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+from typing import cast
 
 import pytest
+from starlette.responses import Response
+from starlette.types import Message
 
 from features.engine.online import OnlineUnavailableError
-from kernel.errors import RegistryError, UsageError
-from kernel.service_settings import ServiceSettings
-from serving.http.deployment import Limits
-from serving.http.paths import template_of
+from kernel.errors import RegistryError
+from serving.feedback.store import DecisionStore
+from serving.http.deployment import Deployment, Limits, Slot
+from serving.http.envelope import REAL_PATH, REAL_QUERY
+from serving.http.guard import Guard
+from serving.http.paths import LIVEZ, template_of
 from serving.http.problems import problem_of, problem_of_response
 from serving.scoring.band_log import BandsUnavailableError
-
-
-def digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def test_without_keys_every_request_may_pass() -> None:
-    limits = Limits.of(ServiceSettings(), {})
-    assert (limits.max_ids, limits.key_digests, limits.accepts_key(None)) == (1000, frozenset(), True)
-
-
-def test_keys_come_from_the_file_and_the_environment() -> None:
-    limits = Limits.of(
-        ServiceSettings(api_keys_sha256=(digest("one").upper(), digest("two"))), {"FORESIGHT_API_KEY": "three"}
-    )
-    accepted = {key: limits.accepts_key(key.encode()) for key in ("one", "two", "three", "four", "", digest("one"))}
-    assert accepted == {"one": True, "two": True, "three": True, "four": False, "": False, digest("one"): False}
-    assert not limits.accepts_key(None)
-
-
-@pytest.mark.parametrize("entry", ["secret", "g" * 64, ""])
-def test_a_key_in_place_of_its_digest_is_refused_and_not_repeated(entry: str) -> None:
-    with pytest.raises(UsageError, match="no SHA-256 digest") as caught:
-        Limits.of(ServiceSettings(api_keys_sha256=(entry,)), {})
-    assert entry == "" or entry not in str(caught.value)
+from tests.doubles.insights import InsightDouble
 
 
 @pytest.mark.parametrize(
@@ -67,6 +48,32 @@ def test_what_nobody_foresaw_says_nothing() -> None:
         problem = problem_of(error)
         assert problem.status == 500
         assert b"secret" not in problem.body()
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "value", "expected"),
+    [(2, 0, 32_761, 204), (2, 0, 32_762, 431), (20_000, 12_764, 0, 431), (2, 33_000, 0, 431)],
+)
+def test_the_guard_bounds_address_and_headers(path: int, query: int, value: int, expected: int) -> None:
+    slot = Slot(Deployment(InsightDouble(), cast("DecisionStore", None), Limits(1000, 10)))
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": LIVEZ,
+        REAL_PATH: "/" * path,
+        REAL_QUERY: b"q" * query,
+        "headers": [(b"x-big", b"x" * value)],
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(Guard(Response(status_code=204), slot)(scope, receive, send))
+    assert sent[0]["status"] == expected
 
 
 def test_a_librarys_own_error_text_is_not_passed_on() -> None:
