@@ -13,6 +13,7 @@ from serving.http.paths import template_of
 from serving.http.problems import INTERNAL, MEDIA_TYPE, Problem, problem_of_response
 
 REAL_PATH = "foresight.path"
+REAL_QUERY = "foresight.query"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -40,6 +41,7 @@ class Envelope:
         inner = {
             **scope,
             REAL_PATH: scope["path"],
+            REAL_QUERY: scope["query_string"],
             "path": template,
             "raw_path": template.encode(),
             "query_string": b"",
@@ -90,7 +92,7 @@ class _Answer:
         headers = MutableHeaders(raw=list(message.get("headers", [])))
         headers["X-Request-Id"] = self._request_id
         for name, value in _HEADERS.items():
-            headers[name] = value
+            headers.setdefault(name, value)
         self._started = True
         await self._send({**message, "headers": headers.raw})
 

@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.http.deployment import Limits, Slot
 from serving.http.envelope import REAL_PATH
 from serving.http.failures import log_failure
-from serving.http.paths import HEALTH, OTHER, PANEL, POSTS
+from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC
 from serving.http.problems import INTERNAL, Problem, problem_of_response
-from serving.panel import content_security_policy, render_locked
+from serving.panel import LANGUAGES, Notice, content_security_policy, notice_page, words_for
 
 API_KEY_HEADER = "X-API-Key"
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
@@ -65,9 +65,9 @@ class Guard:
 
 def _refusal(scope: Scope, template: str, limits: Limits) -> Response | None:
     headers = Headers(scope=scope)
-    if template not in HEALTH and not limits.accepts_key(_key(headers)):
+    if template not in PUBLIC and not limits.accepts_key(_key(headers)):
         if template == PANEL and "text/html" in headers.get("accept", ""):
-            return locked_page()
+            return locked_page(headers, scope["path"].removeprefix("/panel/"))
         return Problem(
             401,
             "key-required",
@@ -81,12 +81,12 @@ def _refusal(scope: Scope, template: str, limits: Limits) -> Response | None:
     return None
 
 
-def locked_page() -> Response:
+def locked_page(headers: Headers, customer_id: str) -> Response:
     """The panel's page that asks for the key."""
     nonce = secrets.token_urlsafe(16)
-    return HTMLResponse(
-        render_locked(nonce=nonce), 401, headers={"Content-Security-Policy": content_security_policy(nonce)}
-    )
+    words = words_for(None, headers.get("accept-language"), LANGUAGES[0])
+    page = notice_page(Notice.LOCKED, words, customer_id, nonce=nonce)
+    return HTMLResponse(page, 401, headers={"Content-Security-Policy": content_security_policy(nonce)})
 
 
 def _key(headers: Headers) -> bytes | None:

@@ -8,6 +8,8 @@ FEEDBACK = "/v1/feedback"
 CUSTOMER = "/v1/customers/{customer_id}"
 CHANGES = "/v1/changes/{customer_id}"
 PANEL = "/panel/{customer_id}"
+CARD = "/v1/card/{customer_id}"
+ELEMENT = "/customer-insight.js"
 INDEX = "/"
 OPENAPI = "/openapi.json"
 DOCS = "/docs.json"
@@ -16,9 +18,10 @@ LIVEZ, READYZ, HEALTHZ = "/livez", "/readyz", "/healthz"
 OTHER = "/other"
 
 HEALTH = frozenset({LIVEZ, READYZ, HEALTHZ})
+PUBLIC = HEALTH | {ELEMENT}  # the element's file holds no data, and a page loads it without a key
 POSTS = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK})
-_FIXED = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, INDEX, OPENAPI, DOCS, METRICS, LIVEZ, READYZ, HEALTHZ})
-_WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL))
+_FIXED = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, INDEX, OPENAPI, DOCS, ELEMENT, METRICS, LIVEZ, READYZ, HEALTHZ})
+_WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL, CARD))
 
 
 def template_of(path: str) -> str:
