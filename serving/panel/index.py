@@ -39,7 +39,7 @@ def render_index(context: AnswerContext, as_of: datetime, *, nonce: str = "") ->
             element("p", words.say("head.as_of", day=words.day(as_of)), class_="quiet"),
             class_="head",
         ),
-        element("section", element("h3", "Paths"), element("ul", *lines, class_="paths"), class_="section"),
+        element("section", element("h2", "Paths"), element("ul", *lines, class_="paths"), class_="section"),
         element("footer", _versions(versions.churn_model, versions.value_model, versions.policy), class_="foot"),
         class_="card",
     )

@@ -138,7 +138,5 @@ def _table(words: Words, points: Sequence[_Point]) -> Html:
     return element(
         "details",
         element("summary", words.say("trend.values")),
-        element(
-            "div", element("table", element("thead", element("tr", *head)), element("tbody", *rows)), class_="wide"
-        ),
+        element("table", element("thead", element("tr", *head)), element("tbody", *rows)),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -39,9 +40,13 @@ def page(browser: Browser) -> Iterator[Page]:
         page.unroute_all(behavior="ignoreErrors")
 
 
-def check(page: Page) -> None:
+NARROW_AND_WIDE = (("light", 320), ("dark", 1200))
+ALL = (*NARROW_AND_WIDE, ("dark", 320), ("light", 1200), ("light", 700))
+
+
+def check(page: Page, sizes: Sequence[tuple[Literal["light", "dark"], int]] = NARROW_AND_WIDE) -> None:
     page.emulate_media(reduced_motion="reduce")
-    for scheme, width in (("light", 320), ("light", 1200), ("dark", 700), ("dark", 320)):
+    for scheme, width in sizes:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 700})
         found = AXE.run(page).response["violations"]
@@ -50,10 +55,9 @@ def check(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("customer_id", ["1609", "2", "3", "4", "5", "nobody", InsightDouble.broken_id])
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_the_panel(page: Page, address: str, customer_id: str, language: str) -> None:
-    page.goto(f"{address}/panel/{customer_id}?lang={language}")
+@pytest.mark.parametrize("customer_id", ["2", "3", "4", "5", "nobody", InsightDouble.broken_id])
+def test_the_panel(page: Page, address: str, customer_id: str) -> None:
+    page.goto(f"{address}/panel/{customer_id}?lang=de")
     check(page)
 
 
@@ -64,7 +68,7 @@ def test_the_panel_with_everything_open_and_answered(page: Page, address: str) -
     expect(page.get_by_text("accepted and saved")).to_be_visible()
     for summary in page.locator("summary").all():
         summary.click()
-    check(page)
+    check(page, ALL)
 
 
 def test_the_locked_panel(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
