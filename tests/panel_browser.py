@@ -47,9 +47,9 @@ def service(file: Path, limits: Limits) -> Iterator[str]:
 
 
 @contextmanager
-def quiet_page(browser: Browser, width: int = 360) -> Iterator[Page]:
+def quiet_page(browser: Browser, width: int = 360, scale: float = 1) -> Iterator[Page]:
     """A page that must neither fail nor break a content security policy."""
-    page = browser.new_page(viewport={"width": width, "height": 700}, locale="en-GB")
+    page = browser.new_page(viewport={"width": width, "height": 700}, device_scale_factor=scale, locale="en-GB")
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)

@@ -1,7 +1,7 @@
 """The pictures of the insight card in docs/images: ``python -m tests.panel_pictures [ADDRESS CUSTOMER]``.
 
-The states are those of the tests' double. With the address of a running service and a customer of it, insight-card.png
-is taken there.
+The states are those of the tests' double; the pictures of a whole card are of a customer of a running service, and
+left as they are without one.
 """
 
 from __future__ import annotations
@@ -16,38 +16,36 @@ from serving.http.deployment import Limits
 from tests.panel_browser import Foreign, chromium, quiet_page, service
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
-WIDTH = 720
-# name, path of the panel, width of the window
-PANELS = (
-    ("card-wide", "1609?theme=light&lang=en", 1200),
-    ("card-dark-german", "1609?theme=dark&lang=de", WIDTH),
-    ("card-narrow", "1609?theme=light&lang=en", 360),
-    ("card-inactive", "2?theme=light&lang=en", WIDTH),
-    ("card-insufficient-history", "3?theme=light&lang=en", WIDTH),
-    ("card-no-consent", "4?theme=dark&lang=en", WIDTH),
+WIDTH, SCALE = 720, 1.5
+# name, query of the panel's address, width of the window
+WHOLE = (
+    ("insight-card", "theme=light&lang=en", WIDTH),
+    ("card-wide", "theme=light&lang=en", 1200),
+    ("card-dark-german", "theme=dark&lang=de", WIDTH),
+    ("card-narrow", "theme=light&lang=en", 340),
 )
-# name, what the service answers (0: nothing)
-NOTICES = (("card-expired", 401), ("card-unreachable", 0))
+# name, customer of the double, query
+STATES = (("card-inactive", "2", "theme=light&lang=en"), ("card-no-consent", "4", "theme=dark&lang=en"))
 
 
 def main(arguments: list[str]) -> None:
-    """Take them all."""
-    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
-        with service(Path(folder) / "decisions.db", Limits(50_000, 10)) as address:
-            for name, path, width in PANELS:
-                _panel(browser, f"{address}/panel/{path}", name, width)
-            for name, fault in NOTICES:
-                with quiet_page(browser, WIDTH) as page:
-                    Foreign(page, address, fault=fault).open('<customer-insight customer="1609" lang="en">')
-                    page.get_by_role("alert").wait_for()
-                    page.locator("customer-insight").screenshot(path=FOLDER / f"{name}.png")
+    """Take them."""
+    with chromium() as browser:
+        with tempfile.TemporaryDirectory() as folder, service(Path(folder) / "decisions.db", Limits(50_000, 10)) as own:
+            for name, customer, query in STATES:
+                _panel(browser, f"{own}/panel/{customer}?{query}", name, WIDTH)
+            with quiet_page(browser, WIDTH, SCALE) as page:
+                Foreign(page, own, fault=401).open('<customer-insight customer="2" lang="en"></customer-insight>')
+                page.get_by_role("alert").wait_for()
+                page.locator("customer-insight").screenshot(path=FOLDER / "card-expired.png")
         if arguments:
             address, customer = arguments
-            _panel(browser, f"{address}/panel/{customer}?theme=light&lang=en", "insight-card", WIDTH)
+            for name, query, width in WHOLE:
+                _panel(browser, f"{address}/panel/{customer}?{query}", name, width)
 
 
 def _panel(browser: Browser, address: str, name: str, width: int) -> None:
-    with quiet_page(browser, width) as page:
+    with quiet_page(browser, width, SCALE) as page:
         page.goto(address)
         page.set_viewport_size({"width": width, "height": page.evaluate("document.body.offsetHeight")})
         page.screenshot(path=FOLDER / f"{name}.png")

@@ -45,12 +45,12 @@ def insight_card(
         sections.status_note(words, score.status),
         numbers(words, score),
         churn_trend(words, past, score),
-        facts(words, score),
+        sections.reasons(words, score.churn_reasons, language),
     )
     right = (
-        sections.reasons(words, score.churn_reasons, language),
         Html("") if score.status is Status.NO_CONSENT else actions(words, decided),
         sections.changes(words, changes, language),
+        facts(words, score),
     )
     columns = [element("div", *parts, class_="column") for parts in (left, right) if any(parts)]
     live = decided.decision_id is not None
