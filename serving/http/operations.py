@@ -10,6 +10,7 @@ from anyio import to_thread
 from kernel.errors import DataError, UsageError
 from serving.answers import AnswerContext, changes_answer, customer_score, decisions_of, recommendation
 from serving.http.deployment import Deployment
+from serving.http.failures import log_failure
 from serving.http.problems import Problem
 from serving.insights import Insight
 from serving.panel import Html, Words, insight_card
@@ -65,7 +66,11 @@ async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
     asked = perf_counter()
     insight, found = deployment.source.with_changes(customer_id)
     await _keep(deployment, [insight], asked)
-    past = await to_thread.run_sync(deployment.history, customer_id, insight.score.as_of)
+    try:
+        past = await to_thread.run_sync(deployment.history, customer_id, insight.score.as_of)
+    except OSError as error:
+        log_failure(error)  # such as a file that was just removed for its age: a card without a trend is still a card
+        past = ()
     context = AnswerContext.of(deployment.source)
     return insight_card(words, insight, context, changes=found, past=past, language=deployment.language)
 
