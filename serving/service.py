@@ -137,11 +137,18 @@ def _configured_deployment() -> Deployment:
             fix="Start it with: foresight serve -c foresight.toml",
         )
     from serving.runtime import open_runtime  # the models' libraries load in the worker only
+    from serving.scoring.ledger import ScoreLedger
 
     settings = load_settings(path)
     require_safe(settings.service, os.environ, settings.service.host)
     limits = Limits.of(settings.service, os.environ)
-    return Deployment(open_runtime(path), DecisionStore(settings.state_url), limits)
+    return Deployment(
+        open_runtime(path),
+        DecisionStore(settings.state_url),
+        limits,
+        history=ScoreLedger.of(settings).history,
+        language=settings.project.language,
+    )
 
 
 Foresight = make_service(_configured_deployment)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from kernel.clock import utc_now
 from kernel.service_settings import ServiceSettings
@@ -12,6 +13,9 @@ from serving.feedback.store import DecisionStore
 from serving.http.keys import ApiKey, configured_keys
 from serving.http.tokens import configured_secrets
 from serving.insights import InsightSource
+
+if TYPE_CHECKING:
+    from serving.scoring.ledger import PastScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,29 @@ class Limits:
         )
 
 
+def _no_history(_customer_id: str, _until: datetime) -> Sequence[PastScore]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Models, store and limits of one running service; ``clock`` is the edge where the present enters."""
+    """What one running service answers with.
+
+    Attributes:
+        source: the models.
+        store: where decisions and feedback are kept.
+        limits: of requests.
+        clock: the edge where the present enters.
+        history: the past scores of a customer up to a moment, rising.
+        language: the project's, in which reasons are worded.
+    """
 
     source: InsightSource
     store: DecisionStore
     limits: Limits
     clock: Callable[[], datetime] = utc_now
+    history: Callable[[str, datetime], Sequence[PastScore]] = _no_history
+    language: str = "en"
 
 
 @dataclass(slots=True)

@@ -94,7 +94,7 @@ class _Answer:
         headers = MutableHeaders(raw=list(message.get("headers", [])))
         headers["X-Request-Id"] = self._request_id
         for name, value in _HEADERS.items():
-            headers[name] = value
+            headers.setdefault(name, value)
         self._started = True
         await self._send({**message, "headers": headers.raw})
 

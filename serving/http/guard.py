@@ -15,10 +15,10 @@ from serving.http.deployment import Deployment, Limits, Slot
 from serving.http.envelope import REAL_PATH, REAL_QUERY
 from serving.http.failures import log_failure
 from serving.http.json_depth import is_deeper_than
-from serving.http.paths import HEALTH, OTHER, PANEL, POSTS
+from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC, customer_of
 from serving.http.problems import INTERNAL, Problem, problem_of_response
 from serving.http.rate_limit import RateLimiter
-from serving.panel import content_security_policy, render_locked, render_message
+from serving.panel import LANGUAGES, Notice, content_security_policy, notice_page, words_for
 
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
 _MOST_DISCARDED_BYTES = 64 * 1024 * 1024
@@ -52,12 +52,12 @@ class Guard:
             return
         try:
             _check_size(scope)
-            if template not in HEALTH:
+            if template not in PUBLIC:
                 added |= self._let_in(scope, template, deployment)
             _check_kind(scope, template, headers)
             body = _checked(await _read_body(receive, limits.max_body_bytes), limits, template)
         except Problem as problem:
-            await _refusal(problem, template, headers, limits)(scope, receive, send)
+            await _refusal(problem, path, template, headers, limits)(scope, receive, send)
             return
         await self._answer(scope, _replayed(body, receive), send)
 
@@ -132,21 +132,21 @@ def _is_json(headers: Headers) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-_PAGES = {
-    "key-required": None,
-    "token-expired": ("This view has expired", "Open the customer in the CRM once more."),
-    "token-invalid": ("This link does not work", "Open the customer in the CRM; a link copied from there is too old."),
-    "token-elsewhere": ("This link is not for this customer", "Open the customer in the CRM once more."),
+_NOTICES = {
+    "key-required": Notice.LOCKED,
+    "token-expired": Notice.EXPIRED,
+    "token-invalid": Notice.EXPIRED,
+    "token-elsewhere": Notice.FORBIDDEN,
 }
 
 
-def _refusal(problem: Problem, template: str, headers: Headers, limits: Limits) -> Response:
+def _refusal(problem: Problem, path: str, template: str, headers: Headers, limits: Limits) -> Response:
     """The problem; a person who looks at the panel gets a page."""
-    if template != PANEL or "text/html" not in headers.get("accept", "") or problem.kind not in _PAGES:
+    if template != PANEL or "text/html" not in headers.get("accept", "") or problem.kind not in _NOTICES:
         return problem.response()
     nonce = secrets.token_urlsafe(16)
-    words = _PAGES[problem.kind]
-    page = render_locked(nonce=nonce) if words is None else render_message(*words, nonce=nonce)
+    words = words_for(None, headers.get("accept-language"), LANGUAGES[0])
+    page = notice_page(_NOTICES[problem.kind], words, customer_of(template, path), nonce=nonce)
     policy = content_security_policy(nonce, limits.frame_ancestors)
     return HTMLResponse(page, problem.status, headers={"Content-Security-Policy": policy})
 

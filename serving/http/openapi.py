@@ -127,6 +127,17 @@ def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
         paths.PANEL,
         {"get": _get("getPanel", "The insight card of one stored customer", {"text/html": {}}, by_id=True)},
     )
+    yield (
+        paths.CARD,
+        {
+            "get": _get(
+                "getCard",
+                "The insight card of one stored customer, as the HTML that <customer-insight> shows",
+                {"text/html": {}},
+                by_id=True,
+            )
+        },
+    )
     yield paths.METRICS, {"get": _get("getMetrics", "Metrics for Prometheus", {"text/plain": {}})}
     yield paths.LIVEZ, {"get": _health("isAlive", "The process runs")}
     yield paths.READYZ, {"get": _health("isReady", "The models are loaded and the store answers")}

@@ -8,13 +8,14 @@ from time import perf_counter
 from anyio import to_thread
 
 from kernel.errors import DataError, UsageError
-from kernel.types import LowerBand
 from serving.answers import AnswerContext, changes_answer, customer_score, decisions_of, recommendation
 from serving.http.callers import CALLER
 from serving.http.deployment import Deployment
+from serving.http.failures import log_failure
 from serving.http.problems import Problem
 from serving.http.tokens import TOKEN_SECRET_VARIABLE, PanelToken, expiry, panel_path, sign_token
 from serving.insights import Insight
+from serving.panel import Html, Words, insight_card
 from serving.schemas import (
     ChangesAnswer,
     CustomerScore,
@@ -79,13 +80,18 @@ async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:
     return changes_answer(*deployment.source.with_changes(customer_id))
 
 
-async def insight_to_show(deployment: Deployment, customer_id: str) -> tuple[Insight, list[LowerBand]]:
-    """The insight of one stored customer, its decision kept because a person is about to see it; and what would bring
-    the customer into a lower churn band."""
+async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
+    """The insight card of one stored customer; its decision is kept, because a person is about to see it."""
     asked = perf_counter()
     insight, found = deployment.source.with_changes(customer_id)
     await _keep(deployment, [insight], asked)
-    return insight, found
+    try:
+        past = await to_thread.run_sync(deployment.history, customer_id, insight.score.as_of)
+    except OSError as error:
+        log_failure(error)  # such as a file that was just removed for its age: a card without a trend is still a card
+        past = ()
+    context = AnswerContext.of(deployment.source)
+    return insight_card(words, insight, context, changes=found, past=past, language=deployment.language)
 
 
 async def _insights(deployment: Deployment, request: ScoreRequest) -> list[Insight]:

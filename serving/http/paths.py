@@ -11,6 +11,8 @@ PANEL_TOKENS = "/v1/panel-tokens"
 CUSTOMER = "/v1/customers/{customer_id}"
 CHANGES = "/v1/changes/{customer_id}"
 PANEL = "/panel/{customer_id}"
+CARD = "/v1/card/{customer_id}"
+ELEMENT = "/customer-insight.js"
 INDEX = "/"
 OPENAPI = "/openapi.json"
 DOCS = "/docs.json"
@@ -19,21 +21,23 @@ LIVEZ, READYZ, HEALTHZ = "/livez", "/readyz", "/healthz"
 OTHER = "/other"
 
 HEALTH = frozenset({LIVEZ, READYZ, HEALTHZ})
+PUBLIC = HEALTH | {ELEMENT}  # the element's file holds no data, and a page loads it without a key
 POSTS = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, PANEL_TOKENS})
 ANY_KEY = frozenset({INDEX, OPENAPI, DOCS, OTHER})
-BY_TOKEN = frozenset({PANEL, CUSTOMER, CHANGES, FEEDBACK})
+BY_TOKEN = frozenset({PANEL, CARD, CUSTOMER, CHANGES, FEEDBACK})
 SCOPES = {
     SCORE: Scope.READ,
     CUSTOMER: Scope.READ,
     CHANGES: Scope.READ,
     PANEL: Scope.READ,
+    CARD: Scope.READ,
     RECOMMENDATIONS: Scope.WRITE,
     FEEDBACK: Scope.WRITE,
     PANEL_TOKENS: Scope.WRITE,
     METRICS: Scope.ADMIN,
 }
-_FIXED = POSTS | HEALTH | {INDEX, OPENAPI, DOCS, METRICS}
-_WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL))
+_FIXED = POSTS | PUBLIC | {INDEX, OPENAPI, DOCS, METRICS}
+_WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL, CARD))
 
 
 def template_of(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The GET routes: one customer, the panel, the start page, the API's description."""
+"""The GET routes: one customer, the start page, the API's description; those of the panel are beside it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from collections.abc import Awaitable, Callable
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from kernel.errors import NotFoundError
 from serving.answers import AnswerContext
 from serving.http import operations, paths
 from serving.http.deployment import Deployment, Slot
 from serving.http.failures import answered
 from serving.http.openapi import openapi_document
-from serving.panel import content_security_policy, render_message, render_panel
+from serving.http.panel_routes import card, element_file, html_page, panel
 from serving.panel.index import render_index
-from serving.panel.render import FEEDBACK_PATH
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -30,7 +28,9 @@ def get_routes(slot: Slot) -> Starlette:
     endpoints: dict[str, Endpoint] = {
         paths.CUSTOMER.replace("{customer_id}", customer_id): _of_customer(slot, operations.customer),
         paths.CHANGES.replace("{customer_id}", customer_id): _of_customer(slot, operations.changes),
-        paths.PANEL.replace("{customer_id}", customer_id): _panel(slot),
+        paths.PANEL.replace("{customer_id}", customer_id): panel(slot),
+        paths.CARD.replace("{customer_id}", customer_id): card(slot),
+        paths.ELEMENT: element_file(),
         paths.INDEX: _index(slot),
         paths.OPENAPI: _openapi(slot),
         paths.DOCS: _openapi(slot),
@@ -49,36 +49,11 @@ def _of_customer(slot: Slot, operation: Callable[[Deployment, str], Awaitable[Ba
     return endpoint
 
 
-def _panel(slot: Slot) -> Endpoint:
-    async def panel(request: Request) -> Response:
-        deployment = slot.deployment
-        try:
-            insight, changes = await operations.insight_to_show(deployment, request.path_params["customer_id"])
-        except Exception as error:
-            return _panel_failure(error, deployment)
-        nonce = secrets.token_urlsafe(16)
-        context = AnswerContext.of(deployment.source)
-        page = render_panel(insight, context, changes=changes, nonce=nonce, feedback_url=FEEDBACK_PATH)
-        return _page(page, nonce, deployment)
-
-    return panel
-
-
-def _panel_failure(error: Exception, deployment: Deployment) -> Response:
-    problem = answered(error)
-    if isinstance(error, NotFoundError):
-        title, text = "No such customer", "No customer with this id is known. Check the id in the address."
-    else:
-        title, text = "No insight at the moment", "The service cannot answer now. Try again in a moment."
-    nonce = secrets.token_urlsafe(16)
-    return _page(render_message(title, text, nonce=nonce), nonce, deployment, problem.status)
-
-
 def _index(slot: Slot) -> Endpoint:
     async def index(_: Request) -> Response:
         deployment = slot.deployment
         source, nonce = deployment.source, secrets.token_urlsafe(16)
-        return _page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce, deployment)
+        return html_page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce, deployment)
 
     return index
 
@@ -89,8 +64,3 @@ def _openapi(slot: Slot) -> Endpoint:
         return Response(openapi_document(secured=secured), media_type="application/json")
 
     return openapi
-
-
-def _page(html: str, nonce: str, deployment: Deployment, status: int = 200) -> Response:
-    policy = content_security_policy(nonce, deployment.limits.frame_ancestors)
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": policy})

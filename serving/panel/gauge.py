@@ -6,38 +6,35 @@ from math import cos, pi, sin
 
 from kernel.types import Band
 from serving.panel.markup import Html, element
-from serving.panel.words import BANDS, percent
+from serving.panel.words import Words
 
 _CENTRE_X, _CENTRE_Y = 110.0, 108.0
 _RADIUS, _INTERVAL_RADIUS = 84.0, 99.0
 
 
-def churn_gauge(probability: float, low: float | None, high: float | None, band: Band | None) -> Html:
+def churn_gauge(words: Words, probability: float, low: float | None, high: float | None, band: Band | None) -> Html:
     """The gauge as an element of role ``meter``; ``probability`` and the interval are in [0, 1]."""
-    interval = _interval_words(low, high)
-    spoken = ", ".join(part for part in (percent(probability), BANDS[band] if band else "", interval) if part)
+    said = words.percent(probability)
+    named = words.say(f"bands.{band.value}") if band else ""
+    likely = "" if low is None or high is None else words.likely(words.percent(low), words.percent(high))
     return element(
         "div",
         _drawing(probability, low, high),
         element(
             "div",
-            element("span", percent(probability), class_="gauge-number"),
-            element("span", BANDS[band], class_=f"chip band-{band.value}") if band else Html(""),
+            element("span", said, class_="gauge-number"),
+            element("span", named, class_=f"chip band-{band.value}") if band else Html(""),
             class_="gauge-reading",
             aria_hidden="true",
         ),
         class_=f"gauge band-{band.value if band else 'none'}",
         role="meter",
-        aria_label="Risk of leaving",
+        aria_label=words.say("churn.label"),
         aria_valuemin=0,
         aria_valuemax=100,
         aria_valuenow=round(100 * probability),
-        aria_valuetext=spoken,
+        aria_valuetext=", ".join(part for part in (said, named, likely) if part),
     )
-
-
-def _interval_words(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"likely between {percent(low)} and {percent(high)}"
 
 
 def _drawing(probability: float, low: float | None, high: float | None) -> Html:

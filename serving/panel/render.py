@@ -1,84 +1,51 @@
-"""One self-contained HTML page about one customer, for a CRM screen or a file."""
+"""Self-contained HTML pages: one customer's card, or a notice in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from string import Template
+from typing import Literal
 
-from kernel.types import LowerBand
-from serving.answers import AnswerContext, customer_score, recommendation
-from serving.insights import Insight
-from serving.panel import sections
 from serving.panel.markup import Html, element, join
+from serving.panel.notices import Notice, notice_card
+from serving.panel.script import package_text
+from serving.panel.words import Words
 
-FEEDBACK_PATH = "../v1/feedback"  # seen from /panel/{customer_id}, so it holds behind any proxy's prefix
+Theme = Literal["light", "dark"]
 _DEFAULT_ANCESTORS = ("'self'",)
+_SCRIPT = "../customer-insight.js"  # seen from /panel/{customer_id}, so it holds behind any proxy's prefix
 
 
-def render_panel(
-    insight: Insight,
-    context: AnswerContext,
-    *,
-    changes: Sequence[LowerBand] = (),
-    nonce: str = "",
-    feedback_url: str | None = None,
-) -> str:
-    """The insight card.
+def card_page(words: Words, card: Html, customer_id: str, *, nonce: str, theme: Theme | None = None) -> str:
+    """The element ``<customer-insight>``, its card sent along: it shows at once, and the script has only to bind it.
 
     Args:
-        insight: whom it is about.
-        context: project, currency, horizons.
-        changes: what would bring the customer into a lower churn band.
-        nonce: the one-time word of the page's content security policy; empty in a file.
-        feedback_url: where buttons post what became of an action; None leaves the buttons out (a page in a file has no
-            service to post to).
+        words: of the page's language.
+        card: of ``insight_card`` or ``notice_card``.
+        customer_id: whom the element loads when it is asked again.
+        nonce: the one-time word of the page's content security policy.
+        theme: None follows the browser.
     """
-    score, decided = customer_score(insight, context), recommendation(insight, context)
-    live = feedback_url is not None and bool(decided.recommended_actions)
-    card = element(
-        "main",
-        sections.heading(score, context.project),
-        sections.status_note(score.status),
-        sections.numbers(score),
-        sections.reasons(score.churn_reasons),
-        sections.changes(changes),
-        sections.actions(decided.recommended_actions, decided.not_offered, score, live=live),
-        sections.footer(score),
-        class_="card",
-        data_feedback=feedback_url if live else None,
-        data_decision=decided.decision_id if live else None,
+    style = element("style", Html(package_text("card.css")), nonce=nonce)
+    insight = element(
+        "customer-insight",
+        element("template", style, card, shadowrootmode="open"),
+        customer=customer_id,
+        lang=words.language,
+        theme=theme or "auto",
     )
-    return page(f"Customer {score.customer_id}", card, nonce)
-
-
-def render_message(title: str, text: str, *, nonce: str = "") -> str:
-    """A page with nothing but a message: an unknown customer, a failure."""
-    body = element("section", element("p", text), class_="section")
-    card = element("main", _message_head(title), body, class_="card")
-    return page(title, card, nonce)
-
-
-def render_locked(*, nonce: str = "") -> str:
-    """A page that asks for the API key and then loads the card with it, in the header where keys belong."""
-    title = "This page needs a key"
-    card = element(
-        "main",
-        _message_head(title),
-        element(
-            "section",
-            element(
-                "p", "The service answers only with an API key. It is kept until this page is closed, nowhere else."
-            ),
-            sections.key_form(hidden=False),
-            element("p", class_="said", role="status", aria_live="polite"),
-            class_="section",
-        ),
-        class_="card",
-        data_locked=True,
+    scripts = (
+        element("script", Html(package_text("page.js")), nonce=nonce),
+        element("script", nonce=nonce, src=_SCRIPT),
     )
-    return page(title, card, nonce)
+    title = words.say("head.page", customer=customer_id)
+    body = join(element("main", element("h1", title, class_="hidden"), insight), *scripts)
+    return page(title, body, nonce, language=words.language, schemes=theme or "light dark")
+
+
+def notice_page(notice: Notice, words: Words, customer_id: str, *, nonce: str = "", theme: Theme | None = None) -> str:
+    """The page that stands in for a card: a failure, an expired token, the question for an API key."""
+    return card_page(words, notice_card(notice, words), customer_id, nonce=nonce, theme=theme)
 
 
 def content_security_policy(nonce: str, frame_ancestors: Sequence[str] = _DEFAULT_ANCESTORS) -> str:
@@ -89,20 +56,13 @@ def content_security_policy(nonce: str, frame_ancestors: Sequence[str] = _DEFAUL
     )
 
 
-def _message_head(title: str) -> Html:
-    return element(
-        "header",
-        element("div", element("p", "Customer insight", class_="quiet"), element("h1", title, tabindex=-1)),
-        class_="head",
+def page(title: str, body: Html, nonce: str, *, language: str = "en", schemes: str = "light dark") -> str:
+    """A whole HTML document."""
+    return Template(package_text("page.html")).substitute(
+        title=join(title),
+        nonce=nonce,
+        language=language,
+        schemes=schemes,
+        css=package_text("page.css"),
+        body=body,
     )
-
-
-def page(title: str, card: Html, nonce: str) -> str:
-    """A whole HTML document around a card."""
-    template, css, js = (_package_text(name) for name in ("panel.html", "panel.css", "panel.js"))
-    return Template(template).substitute(title=join(title), nonce=nonce, css=css, js=js, content=card)
-
-
-@cache
-def _package_text(name: str) -> str:
-    return files("serving.panel").joinpath(name).read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ from serving.decisioning.decision import Candidate, Decision, Recommendation
 from serving.http.deployment import Deployment
 from serving.insights import Insight, ModelVersions
 from serving.schemas import ProfileInput
+from serving.scoring.ledger import PastScore
 
 AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
 SCORED_AT = datetime(2017, 11, 1, 2, 30, tzinfo=UTC)
@@ -107,6 +108,36 @@ SCORES = (
     dataclasses.replace(SCORED, customer_id=HOSTILE_ID),
     dataclasses.replace(SCORED, customer_id="5", status=Status.INSUFFICIENT_EVIDENCE, **_NO_CHURN),
 )
+
+
+PAST = tuple(
+    PastScore(
+        customer_id=SCORED.customer_id,
+        as_of=datetime(2017, month, 1, tzinfo=UTC),
+        scored_at=datetime(2017, month, 1, 2, 30, tzinfo=UTC),
+        status=Status.SCORED,
+        churn_probability=risk,
+        churn_percentile=50.0,
+        churn_band=band,
+        lifetime_value=250.0,
+        value_percentile=60.0,
+        churn_model=model,
+        value_model="value:2",
+    )
+    for month, risk, band, model in (
+        (5, 0.08, Band.LOW, "churn:2"),
+        (6, 0.11, Band.LOW, "churn:2"),
+        (7, 0.09, Band.LOW, "churn:2"),
+        (8, 0.17, Band.LOW, "churn:3"),
+        (9, 0.24, Band.MEDIUM, "churn:3"),
+        (10, 0.22, Band.MEDIUM, "churn:3"),
+    )
+)
+
+
+def history(customer_id: str, until: datetime) -> list[PastScore]:
+    """The past scores of the double's scored customer."""
+    return [one for one in PAST if one.customer_id == customer_id and one.as_of <= until]
 
 
 def candidate(action_id: str, label: str, value: float, probability: float, *reason_codes: str) -> Candidate:

@@ -6,7 +6,7 @@ import httpx
 
 from foresight.service_process import running_service
 from kernel.clock import parse_as_of
-from serving.panel.words import day
+from serving.panel.words import Words
 from tests.e2e.conftest import AS_OF, Trained
 
 EARLIER = "2017-10-01"
@@ -32,7 +32,7 @@ def test_the_service_answers_from_the_newest_snapshot(trained: Trained) -> None:
                 "recommendations"
             ]
             assert made["as_of"] == f"{EARLIER}T00:00:00Z"
-            assert f"As of {day(parse_as_of(EARLIER))}" in httpx.get(f"{address}/").text
+            assert f"As of {Words.of('en').day(parse_as_of(EARLIER))}" in httpx.get(f"{address}/").text
         finally:
             trained.project.publish(as_of=AS_OF)
         again = asked()

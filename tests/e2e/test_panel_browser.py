@@ -1,37 +1,30 @@
-"""The insight card in headless Chromium, against the real service over HTTP with a test double for the models."""
+"""The panel's page in headless Chromium, against the real service over HTTP with a test double for the models."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from serving.feedback.store import DecisionStore
-from serving.http.deployment import Deployment, Limits
+from serving.http.deployment import Limits
 from serving.http.keys import ApiKey
-from tests.doubles.insights import InsightDouble, running
+from tests.panel_browser import CHROMIUM, NO_CHROMIUM, chromium, quiet_page, service
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 KEY = "panel key"
-NOW = datetime(2017, 11, 2, 9, tzinfo=UTC)
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # BentoML's own
 ]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,32 +34,22 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(file: Path) -> Iterator[str]:
-    yield from _address(file, Limits(50_000, 10))
+    with service(file, Limits(50_000, 10)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def locked_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    yield from _address(
-        tmp_path_factory.mktemp("locked") / "decisions.db", Limits(50_000, 10, (ApiKey("crm", digest),))
-    )
-
-
-def _address(file: Path, limits: Limits) -> Iterator[str]:
-    store = DecisionStore(f"sqlite:///{file}")
-    with running(lambda: Deployment(InsightDouble(), store, limits, clock=lambda: NOW)) as client:
-        yield str(client.base_url)
+    limits = Limits(50_000, 10, (ApiKey("crm", digest),))
+    with service(tmp_path_factory.mktemp("locked") / "decisions.db", limits) as address:
+        yield address
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 360, "height": 700})
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)
-    yield page
-    page.close()
-    assert complaints == []
+    with quiet_page(browser) as page:
+        yield page
 
 
 def events(file: Path, event: str) -> list[tuple[str, str]]:
@@ -80,60 +63,131 @@ def events(file: Path, event: str) -> list[tuple[str, str]]:
 
 def test_accept_and_dismiss_are_stored(page: Page, address: str, file: Path) -> None:
     page.goto(f"{address}/panel/1609")
-    page.get_by_role("button", name="Accept: Personal coupon").click()
-    expect(page.get_by_role("status")).to_have_text("Personal coupon: accepted and saved.")
-    expect(page.get_by_role("button", name="Accept: Personal coupon")).to_have_attribute("aria-pressed", "true")
+    accept = page.get_by_role("button", name="Accept: Personal coupon")
+    accept.click()
+    expect(page.get_by_text("Personal coupon: accepted and saved.")).to_be_visible()
+    expect(accept).to_have_attribute("aria-pressed", "true")
+    expect(accept).to_be_focused()
     assert events(file, "accepted") == [("decision-of-1609", "coupon")]
     page.get_by_role("button", name="Dismiss: Category mailing").press("Enter")
-    expect(page.get_by_role("status")).to_have_text("Category mailing: dismissed and saved.")
+    expect(page.get_by_text("Category mailing: dismissed and saved.")).to_be_visible()
     assert events(file, "dismissed") == [("decision-of-1609", "mailing")]
     assert events(file, "shown") == [("decision-of-1609", "coupon"), ("decision-of-1609", "mailing")]
 
 
-@pytest.mark.parametrize("customer_id", ["1609", "2", "3", "4", "nobody"])
-def test_no_state_needs_sideways_scrolling_at_360_pixels(page: Page, address: str, customer_id: str) -> None:
-    page.goto(f"{address}/panel/{customer_id}")
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-
-
-def test_buttons_are_reached_by_keyboard(page: Page, address: str) -> None:
+def test_what_was_saved_is_announced(page: Page, address: str) -> None:
     page.goto(f"{address}/panel/1609")
-    names: list[str | None] = []
-    for _ in range(5):
+    region = page.get_by_role("listitem").filter(has_text="Personal coupon").first.get_by_role("status")
+    expect(region).to_have_count(0)  # hidden while it is empty
+    page.get_by_role("button", name="Dismiss: Personal coupon").click()
+    expect(region).to_have_text("Personal coupon: dismissed and saved.")
+
+
+def test_everything_is_reached_by_keyboard_in_the_order_of_reading(page: Page, address: str) -> None:
+    page.goto(f"{address}/panel/1609")
+    names: list[str] = []
+    for _ in range(8):
         page.keyboard.press("Tab")
         names.append(
-            page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.tagName")
+            page.evaluate(
+                """() => { const at = document.querySelector("customer-insight").shadowRoot.activeElement;
+                   return at.getAttribute("aria-label") ?? at.textContent; }"""
+            )
         )
     assert names == [
+        "All values",
         "Accept: Personal coupon",
         "Dismiss: Personal coupon",
+        "Why: Personal coupon",
         "Accept: Category mailing",
         "Dismiss: Category mailing",
-        "SUMMARY",
+        "Why: Category mailing",
+        "Why 1 action is not offered",
     ]
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("It asks for eligibility: days_since > 56.")).to_be_visible()
 
 
-def test_dark_and_light_differ(browser: Browser, address: str) -> None:
-    colours: list[str] = []
-    for scheme in ("light", "dark"):
-        page = browser.new_page(color_scheme=scheme)
-        page.goto(f"{address}/panel/1609")
-        colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+def test_why_is_told_on_request(page: Page, address: str) -> None:
+    page.goto(f"{address}/panel/1609")
+    reason = page.get_by_text("Has redeemed coupons before.")
+    expect(reason).to_be_hidden()
+    page.get_by_text("Why: Personal coupon").click()
+    expect(reason).to_be_visible()
+    expect(page.get_by_text("Chance of being chosen first: 80%. Channel: mail.")).to_be_visible()
+
+
+def test_the_trend_is_an_image_with_words_and_a_table(page: Page, address: str) -> None:
+    page.goto(f"{address}/panel/1609")
+    expect(page.get_by_role("img")).to_have_accessible_name(
+        "7 scorings from 1 May 2017 to 1 Nov 2017: the risk went from 8% to 34%, lowest 8%, highest 34%."
+    )
+    page.get_by_text("All values").click()
+    expect(page.get_by_role("row")).to_have_count(8)
+
+
+def test_language_by_address_browser_and_project(browser: Browser, address: str) -> None:
+    for locale, query, title in (
+        ("de-DE", "", "Abwanderungsrisiko in 28 Tagen"),
+        ("de-DE", "?lang=en", "Risk of leaving within 28 days"),
+        ("fr-FR", "", "Risk of leaving within 28 days"),
+    ):
+        page = browser.new_page(locale=locale)
+        page.goto(f"{address}/panel/1609{query}")
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
         page.close()
-    assert colours == ["rgb(244, 245, 247)", "rgb(14, 17, 23)"]
+
+
+def test_dark_and_light_by_the_browser_or_the_address(browser: Browser, address: str) -> None:
+    light, dark = ["rgb(244, 245, 247)", "rgb(255, 255, 255)"], ["rgb(14, 17, 23)", "rgb(23, 27, 35)"]
+    for scheme, query, wanted in (
+        ("light", "", light),
+        ("dark", "", dark),
+        ("dark", "?theme=light", light),
+        ("light", "?theme=dark", dark),
+    ):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(f"{address}/panel/1609{query}")
+        body = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        card = page.locator("article").evaluate("(card) => getComputedStyle(card).backgroundColor")
+        assert [body, card] == wanted, (scheme, query)
+        page.close()
+
+
+def test_high_contrast_keeps_the_gauge_and_stillness_is_kept(page: Page, address: str) -> None:
+    page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    page.goto(f"{address}/panel/1609")
+    strokes = [
+        page.locator(f".{part}").first.evaluate("(part) => getComputedStyle(part).stroke")
+        for part in ("gauge-track", "gauge-value")
+    ]
+    assert strokes[0] != strokes[1]
+
+
+def test_the_token_leaves_the_address_and_goes_with_every_call(page: Page, address: str) -> None:
+    sent: list[str | None] = []
+    page.on("request", lambda request: sent.append(request.headers.get("authorization")))
+    page.goto(f"{address}/panel/1609?t=the-token&theme=dark")
+    page.get_by_role("button", name="Accept: Category mailing").click()
+    expect(page.get_by_text("Category mailing: accepted and saved.")).to_be_visible()
+    assert page.evaluate("location.search") == "?theme=dark"
+    # The page and the element's file carry none; both actions are told as shown, then one is accepted.
+    assert sent == [None, None, *["Bearer the-token"] * 3]
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
 
 def test_a_locked_panel_opens_with_the_key_and_keeps_it_nowhere(page: Page, locked_address: str) -> None:
     page.goto(f"{locked_address}/panel/1609")
-    expect(page.get_by_role("heading", level=1)).to_have_text("This page needs a key")
+    expect(page.get_by_role("heading", level=2)).to_have_text("This page needs a key")
     page.get_by_label("API key").fill("wrong")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("status")).to_have_text("This API key is not accepted.")
     page.get_by_label("API key").fill(KEY)
-    page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("1609")
+    page.get_by_label("API key").press("Enter")
+    expect(page.get_by_role("heading", level=2)).to_have_text("1609")
+    expect(page.get_by_role("heading", level=2)).to_be_focused()
     page.get_by_role("button", name="Accept: Personal coupon").click()
-    expect(page.get_by_role("status")).to_have_text("Personal coupon: accepted and saved.")
+    expect(page.get_by_text("Personal coupon: accepted and saved.")).to_be_visible()
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.search]") == [
         0,
         0,

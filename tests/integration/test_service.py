@@ -350,6 +350,7 @@ def test_openapi_describes_every_route(service: httpx.Client) -> None:
         "/v1/customers/{customer_id}",
         "/v1/changes/{customer_id}",
         "/panel/{customer_id}",
+        "/v1/card/{customer_id}",
         "/metrics",
         "/livez",
         "/readyz",
@@ -377,11 +378,11 @@ def test_panel_page(service: httpx.Client, store: DecisionStore) -> None:
 def test_panel_of_a_hostile_id_and_of_nobody(service: httpx.Client) -> None:
     page = service.get(f"/panel/{HOSTILE_ID.replace('/', '%2F')}")
     assert page.status_code == 200
-    assert '<h1 tabindex="-1">&lt;b&gt;O&#x27;Neil &amp; Sons&lt;/b&gt;</h1>' in page.text
+    assert '<h2 id="customer" tabindex="-1">&lt;b&gt;O&#x27;Neil &amp; Sons&lt;/b&gt;</h2>' in page.text
     missing = service.get("/panel/<script>alert(1)<%2Fscript>")
     assert missing.status_code == 404
     assert "No such customer" in missing.text
-    assert "alert(1)" not in missing.text
+    assert "<script>alert" not in missing.text
 
 
 @pytest.mark.parametrize("path", ["/v1/customers/1609", "/metrics", "/openapi.json", "/docs.json", "/", "/nothing"])
