@@ -257,13 +257,15 @@ class RegistrySettings(Section):
 class StateSettings(Section):
     """``folder`` holds snapshots and reports; ``url`` is the database of decisions and ``online_url`` that of the
     features in service (default: SQLite in the folder). Beside the snapshot in service the newest ``keep_snapshots``
-    are kept; a build waits ``lock_wait_seconds`` for another one to end."""
+    are kept, and the scores of the newest ``keep_scores`` moments; a build waits ``lock_wait_seconds`` for another one
+    to end."""
 
     folder: str = ".foresight"
     url: str | None = None
     online_url: str | None = None
     keep_snapshots: int = Field(default=30, ge=0)
     lock_wait_seconds: int = Field(default=600, ge=0)
+    keep_scores: int = Field(default=400, ge=1)
 
 
 class PublishedSetting(Section):

@@ -22,6 +22,7 @@ from serving.answers import AnswerContext, recommended_actions
 from serving.decisioning.decision import Decision
 from serving.runtime import Runtime
 from serving.scoring.band_log import Recording
+from serving.scoring.ledger import LedgerWriter, ScoreLedger
 from serving.scoring.scorer import Scores
 
 CHUNK = 5120  # a quarter of a row group of the snapshot's file
@@ -230,7 +231,7 @@ def write_scores(
 ) -> ScoresWritten:
     """Score everybody and write ``.parquet`` or ``.csv`` (lists as JSON) by one rename, a chunk at a time.
 
-    The bands are kept: they are those "before" of later scores.
+    The bands are kept: they are those "before" of later scores. So are the scores, in the ledger.
 
     Args:
         reasons_for: as of :func:`score_all`.
@@ -242,15 +243,18 @@ def write_scores(
     write = writer_of(path)
     status: Counter[str] = Counter()
 
-    def counted(recording: Recording) -> Iterator[pa.Table]:
+    as_of = runtime.snapshot.as_of
+
+    def counted(recording: Recording, kept: LedgerWriter) -> Iterator[pa.Table]:
         for table in score_all(runtime, advance, reasons_for=reasons_for, recording=recording):
             status.update(table.column("status").to_pylist())
+            kept.add(table)
             yield table
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".scores-") as folder:
         unfinished = Path(folder) / path.name
-        with runtime.bands.recording(runtime.snapshot.as_of) as recording:
-            write(counted(recording), unfinished)
+        with runtime.bands.recording(as_of) as recording, ScoreLedger.of(runtime.settings).writing(as_of) as kept:
+            write(counted(recording, kept), unfinished)
         unfinished.replace(path)
     return ScoresWritten(status.total(), dict(status.most_common()))
 
