@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.profiles import Profiles
+from kernel.artefacts import Similar
 from kernel.part import Floats
 from kernel.settings import Settings
 from kernel.types import Status
@@ -67,13 +68,16 @@ def outcomes(
     return Outcomes(judged.loc[kept], came[kept], int(treated.sum()), int(unknown.sum()))
 
 
-def figures(kind: Kind, found: Outcomes) -> ChurnFigures | ValueFigures | None:
-    """How well the scores had said it; None where nobody is left to tell."""
+def figures(kind: Kind, found: Outcomes, intervals: Similar | None = None) -> ChurnFigures | ValueFigures | None:
+    """How well the scores had said it; None where nobody is left to tell.
+
+    Args:
+        intervals: of one customer's spend, by the model that scored; those of customers who were new then are wider.
+    """
     said = found.scores[NUMBERS[kind]].to_numpy(float)
     if not len(said) or said.sum() <= 0:
         return None
     if kind == "churn":
         return churn_figures(said, found.label)
-    names = ("lifetime_value_low", "lifetime_value_high")
-    low, high = (found.scores[name].to_numpy(float) if name in found.scores else None for name in names)
-    return value_figures(said, found.label, low, high)
+    bounds = () if intervals is None else (said * side for side in intervals.bounds(said))
+    return value_figures(said, found.label, *bounds)
