@@ -19,10 +19,10 @@ from kernel.predictions import load_predictor
 from kernel.settings import Settings
 from kernel.value_predictor import ValuePredictor
 from serving.scoring.ledger import ScoreLedger
-from training.monitoring.drift import ScoreDrift, feature_drift, score_drift
+from training.monitoring.drift import ScoreDrift, feature_drift, score_drift, scored_by
 from training.monitoring.found import Cohort, Found, Watched
 from training.monitoring.judge import judged
-from training.monitoring.outcomes import NUMBERS, figures, label_of, outcomes
+from training.monitoring.outcomes import figures, label_of, outcomes
 from training.monitoring.page import render_monitoring
 from training.monitoring.reference import Reference, make_reference, model_rows, read_reference
 from training.monitoring.ripeness import Kind, Ripeness, State, obstacle, ripeness
@@ -54,7 +54,9 @@ def monitor(
     champions = {kind: project.registry.require(project.settings.model_name(kind)) for kind in KINDS}
     say("compare features")
     last_year = _last_year(project, as_of)
-    models = {kind: _watched(project, versions, champions[kind], as_of, last_year) for kind in KINDS}
+    models: dict[Kind, Watched] = {
+        kind: _watched(project, versions, champions[kind], as_of, last_year) for kind in KINDS
+    }
     say("compare scores with what came")
     scores: list[ScoreDrift] = []
     ledger: list[Ripeness] = []
@@ -63,7 +65,7 @@ def monitor(
     for moment, kind, version, rows in _kept_scores(project, as_of):
         of = versions.named(version)
         scores.append(score_drift(kind, version, rows, moment, of.reference, project.settings.monitoring))
-        window, given = label_of(kind, project.settings).window, int(rows[NUMBERS[kind]].notna().sum())
+        window, given = label_of(kind, project.settings).window, int(scored_by(kind, rows).sum())
         why = obstacle(of.predictor, project.settings)
         ripe = ripeness(moment, kind, version, given, window, known, why)
         ledger.append(ripe)

@@ -26,15 +26,15 @@ class FailOn(StrEnum):
 
 
 def monitor(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="foresight.toml, or the folder that holds it.")
-    ] = Path("foresight.toml"),
+    config: Annotated[Path, typer.Option("--config", "-c", help="foresight.toml, or the folder that holds it.")] = Path(
+        "foresight.toml"
+    ),
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Moment of knowledge; default: the day after the last transaction.")
     ] = None,
-    to: Annotated[
-        Path, typer.Option("--out", help="HTML file to write; the alerts stand beside it as JSON.")
-    ] = Path("monitoring.html"),
+    to: Annotated[Path, typer.Option("--out", help="HTML file to write; the alerts stand beside it as JSON.")] = Path(
+        "monitoring.html"
+    ),
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit with 1 where something is at least so grave.")
     ] = None,

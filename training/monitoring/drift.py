@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -156,8 +156,6 @@ def score_drift(
     values = scored[NUMBERS[kind]]
     numbers = values.to_numpy(float)
     found = None if reference is None else psi(reference.score, reference.score.of(values))
-    statuses = scores["status"].value_counts(normalize=True)
-    bands = scored["churn_band"].value_counts(normalize=True) if kind == "churn" else pd.Series(dtype=float)
     return ScoreDrift(
         as_of,
         kind,
@@ -166,8 +164,8 @@ def score_drift(
         found,
         float(numbers.mean()) if len(numbers) else float("nan"),
         None if reference is None or len(numbers) < 2 else _shift(reference.score, numbers),
-        {str(band): float(bands.get(str(band), 0.0)) for band in Band} if kind == "churn" else {},
-        {str(status): float(statuses.get(str(status), 0.0)) for status in Status if str(status) in statuses.index},
+        _shares(scored.loc[:, "churn_band"], Band) if kind == "churn" else {},
+        _shares(scores.loc[:, "status"], Status),
         Level.OK if found is None else psi_level(found, settings),
     )
 
@@ -176,6 +174,10 @@ def scored_by(kind: Kind, scores: pd.DataFrame) -> np.ndarray:
     """Whose number is the model's own: churn of the cohort; value also of those who are inactive; bool."""
     own = [Status.SCORED] if kind == "churn" else [Status.SCORED, Status.INACTIVE]
     return (scores["status"].isin([str(one) for one in own]) & scores[NUMBERS[kind]].notna()).to_numpy(bool)
+
+
+def _shares(values: pd.Series, names: Iterable[str]) -> dict[str, float]:
+    return {str(name): float(np.mean((values == str(name)).to_numpy(bool))) if len(values) else 0.0 for name in names}
 
 
 def _shift(then: Shape, now: np.ndarray) -> Bounded:

@@ -101,4 +101,3 @@ class Found:
         """Of the last moment whose outcomes are known, the most customers of one model."""
         told = [one for one in self.cohorts if one.ripe.kind == kind and one.figures is not None]
         return max(told, key=lambda one: (one.ripe.as_of, one.ripe.customers), default=None)
-

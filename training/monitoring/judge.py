@@ -15,6 +15,7 @@ from training.monitoring.ripeness import Kind, State
 
 MODELS: dict[Kind, str] = {"churn": "churn model", "value": "lifetime-value model"}
 _NAMED = 3  # features in a sentence
+_ENOUGH = 0.05  # of what a model goes by: less of it in alarm is only worth a look
 _NEW_WORDS = 0.1  # of the customers, from which on they are the story
 _HALF = 0.5  # of the limit of a figure that comes from outcomes: worth a look
 _OF_SCORES: dict[Kind, str] = {"churn": "churn probabilities", "value": "lifetime values"}
@@ -26,7 +27,11 @@ def judged(found: Found, settings: MonitoringSettings, made_at: datetime) -> Mon
     alerts: list[Alert] = []
     not_judged: list[str] = []
     for kind, model in found.models.items():
-        for one in (_features(kind, model, settings), *_scores(kind, found, settings), *_outcomes(kind, found, settings)):
+        for one in (
+            _features(kind, model, settings),
+            *_scores(kind, found, settings),
+            *_outcomes(kind, found, settings),
+        ):
             if isinstance(one, Alert):
                 alerts.append(one)
             else:
@@ -51,16 +56,18 @@ def _features(kind: Kind, model: Watched, settings: MonitoringSettings) -> Alert
     important = [one for one in model.features if one.matters]
     level = worst(one.level for one in important)
     gravest = [one for one in important if one.level is level]
+    share = sum(one.importance for one in gravest)
+    if level is Level.ALARM and share < _ENOUGH:
+        level = Level.WATCH  # it is sure that they moved, and not that the scores suffer
     top = max(gravest, key=lambda one: one.psi.low, default=None)
     what, advice = f"No feature that matters to the {MODELS[kind]} has surely moved beyond what it moves anyway.", ""
     if level is not Level.OK:
         names = [f"'{one.column.name}'" for one in gravest]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         shown = listed(names) if not more else ", ".join(names[:_NAMED]) + more
-        share = sum(one.importance for one in gravest)
         what = (
-            f"{shown}: other customers, or other data, than when the {MODELS[kind]} was trained on {day(model.trained)}. "
-            f"They are {percent(share)} of what it goes by."
+            f"{shown}: other customers, or other data, than when the {MODELS[kind]} was trained on "
+            f"{day(model.trained)}. They are {percent(share)} of what it goes by."
         )
         advice = _advice(gravest)
     return Alert(
@@ -191,8 +198,8 @@ def _ranking(cohort: Cohort, drop: Bounded, settings: MonitoringSettings) -> Ale
         what=f"AUC {decimal(auc.estimate)} on the scores of {day(cohort.ripe.as_of)}: "
         f"{decimal(abs(drop.estimate))} {side} what the back-test of {cohort.ripe.model} promised{sure} "
         f"(95 % interval of the drop {drop.low:+.3f} to {drop.high:+.3f}).",
-        advice="Train again; if the new back-test is no better, behaviour has changed beyond the features: look at what "
-        "is new in the business."
+        advice="Train again; if the new back-test is no better, behaviour has changed beyond the features: look at "
+        "what is new in the business."
         if level is not Level.OK
         else "",
         estimate=drop.estimate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -137,7 +138,7 @@ def _noncentrality(found: float, degrees: int, probability: float) -> float:
     top = found + degrees + 50.0
     while above(top) > 0:
         top *= 2
-    return float(brentq(above, 1e-9, top))
+    return cast(float, brentq(above, 1e-9, top))
 
 
 def _counts(codes: np.ndarray, missing: np.ndarray, bins: int) -> tuple[int, ...]:
