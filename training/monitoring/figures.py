@@ -6,12 +6,11 @@ import numpy as np
 from scipy.stats import norm
 
 from kernel.part import Floats, Part
-from training.evaluation.calibration import expected_calibration_error, wilson
+from training.evaluation.calibration import BINS, expected_calibration_error, wilson
 from training.evaluation.discrimination import auc_interval
 from training.evaluation.value import value_metrics
 
 CONFIDENCE = 0.95
-_DRAWS = 200
 _SURE = 1e-6
 _STEPS = 50
 _Z = float(norm.ppf((1 + CONFIDENCE) / 2))
@@ -73,13 +72,11 @@ class ValueFigures(Part):
     covered: Bounded | None
 
 
-def churn_figures(probability: Floats, churned: Floats, seed: int = 0) -> ChurnFigures:
+def churn_figures(probability: Floats, churned: Floats) -> ChurnFigures:
     """Compare probabilities with outcomes (1.0 or 0.0), both of shape (customers,), at least one."""
     auc, expected = auc_interval(probability, churned, CONFIDENCE), float(probability.mean())
     rate = float(churned.mean())
     low, high = wilson(rate, len(churned), CONFIDENCE)
-    random = np.random.default_rng(seed)
-    chance = [expected_calibration_error(probability, draw) for draw in _outcomes(probability, random)]
     return ChurnFigures(
         customers=len(churned),
         churned=int(churned.sum()),
@@ -87,7 +84,7 @@ def churn_figures(probability: Floats, churned: Floats, seed: int = 0) -> ChurnF
         observed=Bounded(estimate=rate / expected, low=low / expected, high=high / expected),
         slope=_slope(probability, churned),
         calibration_error=expected_calibration_error(probability, churned),
-        calibration_by_chance=float(np.mean(chance)),
+        calibration_by_chance=_error_by_chance(probability),
     )
 
 
@@ -114,8 +111,11 @@ def _bounded(estimate: float, low: float, high: float) -> Bounded:
     return Bounded(estimate=estimate, low=low, high=high)
 
 
-def _outcomes(probability: Floats, random: np.random.Generator) -> list[Floats]:
-    return [(random.random(len(probability)) < probability).astype(float) for _ in range(_DRAWS)]
+def _error_by_chance(probability: Floats) -> float:
+    """The mean of the calibration error if every probability is right: outcomes of a bin scatter as a normal."""
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    variance = np.bincount(bins, weights=probability * (1 - probability), minlength=BINS)
+    return float(np.sqrt(2 * variance / np.pi).sum() / len(probability))
 
 
 def _rank_correlation(found: float, customers: int) -> Bounded | None:

@@ -21,11 +21,13 @@ from training.monitoring.plots import course_chart, drift_chart
 from training.monitoring.ripeness import Kind
 
 _CSS = """
-.features td:nth-child(2), .ledger td { text-align: left; }
-.features .name { max-width: 260px; white-space: normal; overflow-wrap: anywhere; }
+.features td:nth-child(2), .ledger td, .ledger th { text-align: left; }
+.features tr > :first-child { min-width: 215px; max-width: 215px; white-space: normal; overflow-wrap: anywhere; }
+.features thead > tr > * { min-width: 0; }
+@media (max-width: 619px) { .features tr > :first-child { min-width: 150px; max-width: 150px; } }
 """
 _VERDICTS = {
-    Level.OK: ("good", "Nothing surely changed that would matter. Go on."),
+    Level.OK: ("good", "Nothing is sure to have changed that would matter."),
     Level.WATCH: ("warn", "Something changed: worth a look, and no reason to stop."),
     Level.ALARM: ("bad", "Something changed that matters: do what stands below before the scores are relied on."),
 }
@@ -33,8 +35,8 @@ _DRAWN = 8
 _CAPTIONS = {
     "drift": "Point: the PSI as computed. Bar: where it lies for sure; only a bar wholly beyond a line counts. Upright "
     "mark: what the feature moved by anyway before the training.",
-    "auc": "A bar wholly below the dotted line: customers are surely put in a worse order than the back-test promised.",
-    "observed": "1: as many came as were expected. A bar wholly above or below the line: the level is off.",
+    "auc": "A bar wholly below the dotted line: customers are put in a worse order than the back-test promised.",
+    "observed": "1: what was expected came. A bar wholly above or below the line: the level is off.",
 }
 _TERMS = (
     (
@@ -176,7 +178,7 @@ def _courses(kind: Kind, told: Sequence[Cohort]) -> list[Chart]:
     if ranked:
         unit = "AUC" if kind == "churn" else "Rank correlation"
         points = [(moment, now) for moment, now, _ in ranked]
-        promised = ("Promised by the back-test", [then for _, _, then in ranked])
+        promised = ("Promised", [then for _, _, then in ranked])
         drawn.insert(0, course_chart("auc", f"{unit}, {when}", unit, points, promised))
     return drawn
 

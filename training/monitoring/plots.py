@@ -37,9 +37,9 @@ def drift_chart(kind: Kind, drifted: Sequence[FeatureDrift], settings: Monitorin
     """PSI of features with its interval, the name above; thresholds as lines, what a feature moves anyway as a mark."""
     figure, axes = new_axes("PSI and its interval (square-root scale)", "")
     figure.set_size_inches(4.2, 0.8 + _ROW * len(drifted))
-    for threshold, word in ((settings.psi_watch, "watch"), (settings.psi_alarm, "alarm")):
+    for threshold, word, side in ((settings.psi_watch, "watch ", "right"), (settings.psi_alarm, " alarm", "left")):
         axes.axvline(threshold, color=SOFT, linewidth=1, linestyle=(0, (1, 2)))
-        axes.annotate(word, (threshold, 1), xycoords=("data", "axes fraction"), fontsize=9, color=SOFT, ha="center")
+        axes.annotate(word, (threshold, 1), xycoords=("data", "axes fraction"), fontsize=9, color=SOFT, ha=side)
     for place, one in enumerate(drifted):
         y, color = -place, SECOND if one.level != "ok" else FIRST
         axes.plot([one.psi.low, one.psi.high], [y, y], color=color, linewidth=2.2)
@@ -57,7 +57,7 @@ def drift_chart(kind: Kind, drifted: Sequence[FeatureDrift], settings: Monitorin
     axes.set_xscale("function", functions=(_root, np.square))
     top = max([settings.psi_alarm, *(max(one.psi.high, one.moved) for one in drifted)])
     axes.set_xlim(0, 1.05 * top)
-    axes.set_xticks([tick for tick in (0, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16) if tick <= 1.05 * top])
+    axes.set_xticks([tick for tick in (0, 0.5, 1, 2, 4, 8, 16) if tick <= 1.05 * top])
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks([])
     axes.set_ylim(-len(drifted) + 0.6, 0.9)

@@ -63,7 +63,9 @@ class Shape(Part):
 def number_shape(numbers: Floats) -> Shape:
     """Ten bins with about equally many customers each, fewer where many share a value; NaN is not known."""
     known = numbers[~np.isnan(numbers)]
-    edges: Floats = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
+    # Values that occur: between two of them no bin would hold anybody.
+    cuts = np.arange(1, BINS) / BINS
+    edges: Floats = np.unique(np.quantile(known, cuts, method="inverted_cdf")) if len(known) else np.empty(0)
     return Shape(edges=tuple(map(float, edges)), counts=(0,)).of(pd.Series(numbers, dtype="float64"))
 
 

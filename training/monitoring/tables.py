@@ -16,7 +16,7 @@ from training.monitoring.found import Cohort, Found, Watched, ranking
 from training.monitoring.ripeness import Kind, Ripeness, State
 from training.monitoring.shape import Psi, Shape
 
-_FEATURES = 15
+_FEATURES = 12
 _MOMENTS = 8
 _CHIPS = {Level.OK: "good", Level.WATCH: "warning", Level.ALARM: "error"}
 _GAP = "\N{NO-BREAK SPACE}"
@@ -24,20 +24,21 @@ _GAP = "\N{NO-BREAK SPACE}"
 
 def features_table(model: Watched) -> Element:
     """The features that moved most of a model."""
-    heads = ("Feature", "", "Importance", "PSI", "Usual", "Training", "Now", "Missing, training", "Missing, now")
+    heads = ("Feature", "", "Importance", "PSI", "By chance", "Usual", "Training", "Now", "Missing, training", "now")
     rows = [body_row(_feature(one)) for one in model.features[:_FEATURES]]
     table = tag("table", head_row(heads), tag("tbody", *rows), class_="features")
     return scrolled(table)
 
 
 def _feature(one: FeatureDrift) -> list[str | Element]:
-    named = tag("span", one.column.name, tag("small", one.column.phrase), class_="name")
+    named = tag("span", one.column.name, tag("small", one.column.phrase))
     hint = [tag("small", "as a year ago")] if one.as_last_year else []
     return [
         named,
         tag("span", chip(one.level if one.matters else Level.OK), *hint),
         percent(one.importance),
         _psi(one.psi),
+        decimal(one.psi.by_chance, 2),
         decimal(one.moved, 2),
         _level(one.then),
         _level(one.now),
@@ -122,7 +123,7 @@ def ledger_section(found: Found) -> Element:
     return tag(
         "section",
         heading,
-        tag("p", f"By the tables that reach until {day(found.known)}; an outcome that is not ripe counts as nothing."),
+        tag("p", f"By the tables that reach until {day(found.known)}; an outcome that is not certain yet is left out."),
         scrolled(tag("table", head_row(heads), tag("tbody", *rows), class_="ledger")),
     )
 
@@ -150,5 +151,5 @@ def bounded(
 
 
 def _psi(found: Psi) -> Element:
-    chance = f"{decimal(found.low, 2)} to {decimal(found.high, 2)}; by chance {decimal(found.by_chance, 2)}"
-    return tag("span", decimal(found.value, 2), tag("small", chance.replace(" ", _GAP)))
+    bounds = f"{decimal(found.low, 2)} to {decimal(found.high, 2)}".replace(" ", _GAP)
+    return tag("span", decimal(found.value, 2), tag("small", bounds))
