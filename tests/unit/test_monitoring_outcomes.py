@@ -22,9 +22,9 @@ from training.monitoring.reference import Promise
 from training.monitoring.ripeness import State, obstacle, ripeness
 
 TABLES = (
-    SHOP.replace("[sources]", '[sources]\ncalls = "calls.csv"').replace(
-        'at", amount', 'at", ingested_at = "known", amount'
-    )
+    SHOP.replace("[sources]", '[sources]\ncalls = "calls.csv"')
+    .replace('at", amount', 'at", ingested_at = "known", amount')
+    .replace('columns = { customer_id = "id" }', 'columns = { customer_id = "id", consent = "may" }')
     + """
 [tables.activities]
 from = "calls"
@@ -55,7 +55,9 @@ NAMES = ["buys", "late", "early", "called"]
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     project = TinyProject(tmp_path_factory.mktemp("ripe"))
-    project.write("customers.csv", "id\n" + "\n".join([*NAMES, "inactive"]) + "\n")
+    project.write(
+        "customers.csv", "id,may\n" + "".join(f"{n},true\n" for n in [*NAMES, "inactive"]) + "withdrawn,false\n"
+    )
     project.write("sales.csv", SALES)
     project.write("calls.csv", "id,at,kind\ncalled,2024-03-02 10:00:00,retention_call\n")
     return project.settings(TABLES)
@@ -111,6 +113,11 @@ class TestWhatCame:
     def test_nothing_is_told_before_it_is_ripe(self, profiles: Profiles, settings: Settings) -> None:
         with pytest.raises(NotEnoughDataError, match="is certain on 2024-03-31"):
             outcomes(profiles, settings, "churn", scores(), AS_OF, KNOWN - timedelta(seconds=1))
+
+    def test_who_withdrew_consent_or_was_deleted_has_not_churned(self, profiles: Profiles, settings: Settings) -> None:
+        gone = scores().iloc[[2, 2, 2]].set_index(pd.Index(["early", "withdrawn", "deleted"], name="customer_id"))
+        found = outcomes(profiles, settings, "churn", gone, AS_OF, KNOWN)
+        assert (list(found.scores.index), found.unknown) == (["early"], 2)
 
     def test_nobody_left_tells_nothing(self, profiles: Profiles, settings: Settings) -> None:
         found = outcomes(profiles, settings, "churn", scores().iloc[3:], AS_OF, KNOWN)

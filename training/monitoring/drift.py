@@ -13,7 +13,7 @@ from kernel.alerts import Level
 from kernel.artefacts import FeatureColumn
 from kernel.monitoring_settings import MonitoringSettings
 from kernel.types import Band, Status
-from training.monitoring.figures import Bounded
+from training.monitoring.figures import Bounded, within
 from training.monitoring.outcomes import NUMBERS
 from training.monitoring.reference import Reference
 from training.monitoring.ripeness import Kind
@@ -22,7 +22,6 @@ from training.monitoring.shape import Psi, Shape, psi
 LEAST_IMPORTANCE = 0.01
 """Share of what a model tells customers apart by, below which a feature's drift moves no score and raises no alert."""
 _CONFIDENCE = 0.95
-_Z = 1.959964
 _FROM_NOTHING = 0.5
 
 
@@ -183,6 +182,5 @@ def _shares(values: pd.Series, names: Iterable[str]) -> dict[str, float]:
 def _shift(then: Shape, now: np.ndarray) -> Bounded:
     assert then.mean is not None
     assert then.deviation is not None
-    estimate = float(now.mean()) - then.mean
-    half = _Z * float(np.sqrt(then.deviation**2 / then.customers + now.var(ddof=1) / len(now)))
-    return Bounded(estimate=estimate, low=estimate - half, high=estimate + half)
+    error = (then.deviation**2 / then.customers + float(now.var(ddof=1)) / len(now)) ** 0.5
+    return within(float(now.mean()) - then.mean, error)

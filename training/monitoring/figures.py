@@ -30,8 +30,7 @@ class Bounded(Part):
 
     def less(self, other: Bounded) -> Bounded:
         """This one less another of other customers."""
-        difference, half = self.estimate - other.estimate, _Z * float(np.hypot(self.error, other.error))
-        return Bounded(estimate=difference, low=difference - half, high=difference + half)
+        return within(self.estimate - other.estimate, float(np.hypot(self.error, other.error)))
 
 
 class ChurnFigures(Part):
@@ -80,8 +79,8 @@ def churn_figures(probability: Floats, churned: Floats) -> ChurnFigures:
     return ChurnFigures(
         customers=len(churned),
         churned=int(churned.sum()),
-        auc=None if auc is None else Bounded(estimate=auc.estimate, low=auc.low, high=auc.high),
-        observed=Bounded(estimate=rate / expected, low=low / expected, high=high / expected),
+        auc=None if auc is None else _bounded(auc.estimate, auc.low, auc.high),
+        observed=_bounded(rate / expected, low / expected, high / expected),
         slope=_slope(probability, churned),
         calibration_error=expected_calibration_error(probability, churned),
         calibration_by_chance=_error_by_chance(probability),
@@ -101,10 +100,15 @@ def value_figures(
         covered = _bounded(share, *wilson(share, len(spend), CONFIDENCE))
     return ValueFigures(
         customers=len(spend),
-        observed=_bounded(ratio, ratio - _Z * error, ratio + _Z * error),
+        observed=within(ratio, error),
         rank_correlation=_rank_correlation(value_metrics(expected, spend)["spearman"], len(spend)),
         covered=covered,
     )
+
+
+def within(estimate: float, error: float) -> Bounded:
+    """A figure with a standard error."""
+    return _bounded(estimate, estimate - _Z * error, estimate + _Z * error)
 
 
 def _bounded(estimate: float, low: float, high: float) -> Bounded:
@@ -141,6 +145,5 @@ def _slope(probability: Floats, churned: Floats) -> Bounded | None:
         step = np.linalg.solve(information, x.T @ (churned - rate))
         fit = fit + step
         if np.abs(step).max() < 1e-8:
-            half = _Z * float(np.linalg.inv(information)[1, 1]) ** 0.5
-            return _bounded(float(fit[1]), float(fit[1]) - half, float(fit[1]) + half)
+            return within(float(fit[1]), float(np.linalg.inv(information)[1, 1]) ** 0.5)
     return None

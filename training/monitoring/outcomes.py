@@ -31,7 +31,8 @@ class Outcomes:
         scores: columns of the ledger of scores.
         label: 1.0 or 0.0 for churn, money for value; shape (rows,).
         treated: customers left out because a retention action reached them in the window.
-        unknown: customers left out because they had no such outcome, as after a competing end.
+        unknown: customers left out because they had no such outcome, as after a competing end, or because nothing may
+            be known of them any more.
     """
 
     scores: pd.DataFrame
@@ -63,9 +64,15 @@ def outcomes(
     if (treatment := treatment_of(settings.churn)) is not None:
         window = LabelWindow(min(treatment.days, label.window.days))
         treated = treatment.event(profiles, judged.index, as_of, window, known_at).to_numpy() > 0
-    unknown = np.isnan(came) & ~treated
+    unknown = (np.isnan(came) | ~judged.index.isin(_known(profiles))) & ~treated
     kept = ~treated & ~unknown
     return Outcomes(judged.loc[kept], came[kept], int(treated.sum()), int(unknown.sum()))
+
+
+def _known(profiles: Profiles) -> list[str]:
+    # Who withdrew consent or was deleted since has no rows any more: that is no churn.
+    rows = profiles.connection.cursor().execute("SELECT customer_id FROM customers WHERE consent").fetchall()
+    return [row[0] for row in rows]
 
 
 def figures(kind: Kind, found: Outcomes, intervals: Similar | None = None) -> ChurnFigures | ValueFigures | None:

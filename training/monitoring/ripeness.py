@@ -10,6 +10,7 @@ from typing import Literal
 from kernel.churn_predictor import ChurnPredictor
 from kernel.settings import Settings
 from kernel.value_predictor import ValuePredictor
+from training.comparison import questions
 from training.labels.window import LabelWindow
 
 Kind = Literal["churn", "value"]
@@ -70,10 +71,5 @@ def obstacle(predictor: ChurnPredictor | ValuePredictor | None, settings: Settin
     """
     if predictor is None:
         return "the model that scored is no longer in the registry"
-    churn, manifest = settings.churn, predictor.manifest
-    if isinstance(predictor, ChurnPredictor):
-        asked = (churn.definition, churn.active_days, churn.horizon_days)
-        answered = (predictor.manifest.definition, predictor.manifest.active_days, manifest.horizon_days)
-    else:
-        asked, answered = (settings.value.horizon_days,), (manifest.horizon_days,)
+    asked, answered = questions(predictor, settings)
     return "" if asked == answered else "the model answered another question than is asked now"

@@ -82,9 +82,9 @@ def cohorts_table(kind: Kind, cohorts: Sequence[Cohort]) -> Element:
     """Scores with what came, the newest first."""
     shared = ("Scored as of", "Model", "Customers", "Came of expected")
     if kind == "churn":
-        heads = (*shared, "AUC", "Promised", "Below it by", "Slope", "Calibration error", "Left out as treated")
+        heads = (*shared, "AUC", "Promised", "Below it by", "Slope", "Calibration error", "Left out")
     else:
-        heads = (*shared, "Rank correlation", "Promised", "Below it by", "In the 90 % interval", "Left out as treated")
+        heads = (*shared, "Rank correlation", "Promised", "Below it by", "In the 90 % interval", "Left out")
     rows = [body_row(_cohort(one)) for one in reversed(cohorts[-_MOMENTS:])]
     return scrolled(tag("table", head_row(heads), tag("tbody", *rows)))
 
@@ -102,8 +102,13 @@ def _cohort(one: Cohort) -> list[str | Element]:
         bounded(then),
         bounded(one.drop, signed=True),
         *_own(found),
-        f"{one.treated:,}",
+        _left_out(one),
     ]
+
+
+def _left_out(one: Cohort) -> str:
+    parts = {"treated": one.treated, "not known": one.unknown}
+    return ", ".join(f"{count:,} {why}" for why, count in parts.items() if count) or NONE
 
 
 def _own(found: ChurnFigures | ValueFigures) -> list[str | Element]:
