@@ -146,9 +146,9 @@ def _known_until(project: Project, as_of: datetime) -> datetime:
 
 
 def _kept_scores(project: Project, as_of: datetime) -> Iterator[tuple[datetime, Kind, str, pd.DataFrame]]:
-    """The last scored moments before one, by kind and version of the model; index customer_id."""
+    """The last scored moments up to one, by kind and version of the model; index customer_id."""
     ledger = ScoreLedger.of(project.settings)
-    for moment in [one for one in ledger.moments() if one < as_of][-_MOST_MOMENTS:]:
+    for moment in [one for one in ledger.moments() if one <= as_of][-_MOST_MOMENTS:]:
         rows = ledger.read(moment, _COLUMNS).set_index("customer_id")
         for kind in KINDS:
             for version, part in rows.groupby(f"{kind}_model"):

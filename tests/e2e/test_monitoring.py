@@ -96,8 +96,8 @@ def test_at_the_moment_of_training_no_feature_has_moved(scored: Project) -> None
     found, result = monitor(scored, BOTH[1], utc_now())
     assert max(one.psi.value for model in found.models.values() for one in model.features) == 0
     assert {one.level for one in result.alerts} == {Level.OK}
-    # Scores of October are known then, and their outcomes are not yet: 56 days are not over.
-    assert [(one.as_of, one.state) for one in found.ledger] == [(BOTH[0], State.WAITING)] * 2
+    # Both scores are known then, and their outcomes are not yet: 56 days are not over.
+    assert [(one.as_of, one.state) for one in found.ledger] == [(one, State.WAITING) for one in BOTH for _ in range(2)]
     assert found.cohorts == []
 
 

@@ -57,7 +57,7 @@ def scores_table(kind: Kind, scores: Sequence[ScoreDrift], currency: str) -> Ele
     """The scores of the last moments, the newest first."""
     bands = [str(band) for band in Band] if kind == "churn" else []
     heads = ("Scored as of", "Model", "Customers", "PSI", "Mean", "Less that of the training")
-    heads = (*heads, *(f"Band {band}" for band in bands), "Not scored")
+    heads = (*heads, *(f"Band {band}" for band in bands), "Other status")
     rows = [body_row(_score(one, bands, currency)) for one in reversed(scores[-_MOMENTS:])]
     return scrolled(tag("table", head_row(heads), tag("tbody", *rows)))
 
