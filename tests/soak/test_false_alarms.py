@@ -18,7 +18,7 @@ def test_hardly_ever_an_alarm_where_nothing_changed(then: int, now: int) -> None
     assert watched <= 0.01
 
 
-@pytest.mark.parametrize(("customers", "shift"), [(200, 1.2), (1000, 0.8), (5000, 0.6)])
+@pytest.mark.parametrize(("customers", "shift"), [(200, 1.2), (1000, 0.8), (5000, 0.7)])
 def test_a_real_shift_is_seen(customers: int, shift: float) -> None:
     alarms, _ = share_of_alarms(RUNS, customers, customers, shift)
     assert alarms >= 0.95
