@@ -14,6 +14,7 @@ from rich.console import Console
 from foresight.access_cli import keys, panel_token
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
+from foresight.monitoring_cli import monitor
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ app.command(
     epilog="Example: foresight check-effect campaign_received -c examples/complete_journey --detail 'Type A' "
     "--start 2017-08-08 --days 47",
 )(check_effect)
+app.command(epilog="Example: foresight monitor -c examples/complete_journey --out monitoring.html --fail-on alarm")(
+    monitor
+)
 out = Console()
 problems = Console(stderr=True)
 

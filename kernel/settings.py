@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from kernel.errors import UsageError, did_you_mean
+from kernel.monitoring_settings import MonitoringSettings
 from kernel.section import Section
 from kernel.service_settings import ServiceSettings
 
@@ -293,6 +294,7 @@ class Settings(Section):
     training: TrainingSettings = TrainingSettings()
     actions: ActionsSettings = ActionsSettings()
     service: ServiceSettings = ServiceSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings = StateSettings()
     published: tuple[PublishedSetting, ...] = ()

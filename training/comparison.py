@@ -75,18 +75,24 @@ class Champion:
         return f"; the champion knew the first {(known - result.as_of).days} days of the window"
 
 
+def questions(
+    model: ChurnPredictor | ValuePredictor, settings: Settings
+) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """What is asked of such a model now, and what this one answers: of whom, and how far ahead."""
+    manifest = model.manifest
+    if isinstance(model, ValuePredictor):
+        return (settings.value.horizon_days,), (manifest.horizon_days,)
+    churn, of = settings.churn, model.manifest
+    return (churn.definition, churn.active_days, churn.horizon_days), (of.definition, of.active_days, of.horizon_days)
+
+
 def _obstacle(champion: Predictor, settings: Settings, features: FeatureSet) -> str | None:
     assert not isinstance(champion, UpliftPredictor)  # models of effects are judged by logged decisions
-    manifest = champion.manifest
-    if isinstance(champion, ChurnPredictor):
-        asked = (settings.churn.definition, settings.churn.active_days, settings.churn.horizon_days)
-        answered = (champion.manifest.definition, champion.manifest.active_days, manifest.horizon_days)
-    else:
-        asked, answered = (settings.value.horizon_days,), (manifest.horizon_days,)
+    asked, answered = questions(champion, settings)
     if asked != answered:
         return f"answers another question: {_said(answered)}, and not {_said(asked)}"
     versions = {feature.name: feature.version for feature in features}
-    for column in manifest.columns:
+    for column in champion.manifest.columns:
         if versions.get(column.name) != column.version:
             return f"reads the feature '{column.name}', version {column.version}, which is no longer computed"
     return None

@@ -20,6 +20,8 @@ from training.backtest import BacktestResult, Trainer, backtest
 from training.comparison import Champion
 from training.evaluation.band_changes import summed
 from training.models.boosting import SHARED
+from training.monitoring.figures import churn_figures, value_figures
+from training.monitoring.reference import Promise, Reference, make_reference, write_reference
 from training.promotion import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ class _Registration:
         with tempfile.TemporaryDirectory() as written:
             folder = Path(written)
             predictor.save(folder)
+            write_reference(folder, self._reference(predictor))
             version = self.registry.log_and_register(
                 TrainingRun(
                     name=name,
@@ -201,6 +204,22 @@ class _Registration:
         own |= {f"gamma_gamma_{name}": number for name, number in value.order_values.model_dump().items()}
         own |= {f"pace_{name}": number for name, number in value.pace_weights.items()}
         return shared | own
+
+    def _reference(self, predictor: ChurnPredictor | ValuePredictor) -> Reference:
+        builder, newest = self.trainer.builder, self.as_of - timedelta(days=self.trainer.window.days)
+        return make_reference(
+            predictor, builder.population(self.as_of), builder.population(newest), self._promise(predictor)
+        )
+
+    def _promise(self, predictor: ChurnPredictor | ValuePredictor) -> Promise | None:
+        result = self.result
+        if result is None:
+            return None
+        if isinstance(predictor, ChurnPredictor):
+            return Promise(as_of=result.as_of, churn=churn_figures(result.probability, result.churned))
+        expected = result.expected_by[self.spend_model]
+        bounds = result.value_model.interval(expected, result.features) if self.spend_model == "trees" else (None, None)
+        return Promise(as_of=result.as_of, value=value_figures(expected, result.spend, *bounds))
 
     def _example(self, predictor: ChurnPredictor | ValuePredictor):
         # All features, not only the model's: the value model reads its paces and histories beside its columns.

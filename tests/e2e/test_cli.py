@@ -19,7 +19,7 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate")
+OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate", "monitor")
 OF_ACCESS = ("panel-token",)
 OF_ACTIONS = ("plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
 COMMANDS = (*OF_MODELS, *OF_ACTIONS, *OF_ACCESS)

@@ -30,10 +30,6 @@ _FOLLOWS = {
     Verdict.REFUSE: "bad",
 }
 _CSS = """
-.verdict { margin-top: 14px; padding: 14px 16px; border-radius: 10px; font-size: 18px; line-height: 1.45;
-  font-weight: 560; }
-.verdict.good { background: var(--good-tint); } .verdict.warn { background: var(--warn-tint); }
-.verdict.bad { background: var(--bad-tint); }
 .checks tr > :nth-child(n+2) { text-align: left; }
 .checks td:last-child { white-space: normal; min-width: 150px; }
 .ok { color: var(--good); font-weight: 600; } .not { color: var(--bad); font-weight: 600; }

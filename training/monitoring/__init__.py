@@ -1,0 +1,1 @@
+"""Is what the models are used on still what they were trained on, and does what they said come true?"""
