@@ -205,6 +205,7 @@ def serve(
     config: Config = Path("foresight.toml"),
     host: Annotated[str | None, typer.Option(help="Default: [service] host, which is loopback.")] = None,
     port: Annotated[int | None, typer.Option(help="Default: [service] port.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Default: [service] workers, which is 1.")] = None,
 ) -> None:
     """Serve scores, recommendations and insight cards over HTTP."""
     from foresight.service_process import service_command, service_environment
@@ -213,11 +214,13 @@ def serve(
     # Opened once here, so that a missing model is an error before the server starts, not a worker that dies again
     # and again.
     runtime = open_runtime(config)
-    service = runtime.settings.service
+    settings = runtime.settings
+    service = settings.service.model_copy(update={} if workers is None else {"workers": workers})
     bound, number = host or service.host, port or service.port
     out.print(f"http://{bound}:{number}  features as of {runtime.as_of:%Y-%m-%d}; stop with Ctrl-C")
-    command = service_command(bound, number)
-    os.execve(command[0], command, service_environment(runtime.settings.file))
+    command = service_command(bound, number, stop_seconds=service.stop_seconds)
+    home = settings.state_folder / "service" / str(number)
+    os.execve(command[0], command, service_environment(settings.file, home=home, settings=service))
 
 
 @app.command(epilog="Example: foresight report -c examples/complete_journey --date 2017-09-01 --date 2017-11-01")

@@ -12,6 +12,7 @@ from kernel.clock import utc_now
 from kernel.errors import UsageError
 from kernel.service_settings import ServiceSettings
 from serving.feedback.store import DecisionStore
+from serving.http.metrics import Metrics
 from serving.insights import InsightSource
 
 API_KEY_VARIABLE = "FORESIGHT_API_KEY"
@@ -67,19 +68,23 @@ def _digest(key: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Models, store and limits of one running service; ``clock`` is the edge where the present enters."""
+    """Models, store and limits of one running service; ``clock`` is the edge where the present enters, ``metrics`` is
+    None where nothing is counted."""
 
     source: InsightSource
     store: DecisionStore
     limits: Limits
     clock: Callable[[], datetime] = utc_now
+    metrics: Metrics | None = field(default_factory=Metrics)
 
 
 @dataclass(slots=True)
 class Slot:
-    """Where the deployment is put once it is open; middleware and routes are built before that."""
+    """Where the deployment is put once it is open; middleware and routes are built before that. ``draining``: it is
+    about to stop, and takes no new work."""
 
     current: Deployment | None = field(default=None)
+    draining: bool = False
 
     @property
     def deployment(self) -> Deployment:
@@ -87,3 +92,12 @@ class Slot:
         if self.current is None:
             raise RuntimeError("the service has not started")
         return self.current
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """Where requests are counted; None where nothing is counted."""
+        return None if self.current is None else self.current.metrics
+
+    def drain(self) -> None:
+        """Be no longer ready."""
+        self.draining = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from time import perf_counter
 
@@ -24,11 +25,13 @@ from serving.schemas import (
     ScoreAnswer,
     ScoreRequest,
 )
+from serving.telemetry import span
 
 
 async def score(deployment: Deployment, request: ScoreRequest) -> ScoreAnswer:
     """Scores of the customers asked for; nothing is kept."""
     insights = await _insights(deployment, request)
+    _count(deployment, insights)
     context = AnswerContext.of(deployment.source)
     return ScoreAnswer(scores=tuple(customer_score(insight, context) for insight in insights))
 
@@ -37,6 +40,7 @@ async def recommend(deployment: Deployment, request: ScoreRequest) -> Recommenda
     """Decisions for the customers asked for, on disk before they are answered."""
     asked = perf_counter()
     insights = await _insights(deployment, request)
+    _count(deployment, insights)
     await _keep(deployment, insights, asked)
     context = AnswerContext.of(deployment.source)
     return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight in insights))
@@ -45,13 +49,17 @@ async def recommend(deployment: Deployment, request: ScoreRequest) -> Recommenda
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
     """Keep what became of an action."""
     received_at = deployment.clock()
-    status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
+    with span("log"):
+        status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
+    if deployment.metrics is not None:
+        deployment.metrics.fed_back(event.event.value, status.value)
     return FeedbackAnswer(event_id=event.event_id, status=status)
 
 
 async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
     """The score of one stored customer."""
     [insight] = deployment.source.by_ids([customer_id])
+    _count(deployment, [insight])
     return customer_score(insight, AnswerContext.of(deployment.source))
 
 
@@ -65,6 +73,7 @@ async def insight_to_show(deployment: Deployment, customer_id: str) -> tuple[Ins
     the customer into a lower churn band."""
     asked = perf_counter()
     insight, found = deployment.source.with_changes(customer_id)
+    _count(deployment, [insight])
     await _keep(deployment, [insight], asked)
     return insight, found
 
@@ -98,4 +107,11 @@ async def _keep(deployment: Deployment, insights: list[Insight], asked: float) -
     latency = 1000 * (perf_counter() - asked)
     decisions = [replace(decision, latency_ms=latency) for decision in decisions_of(insights)]
     if decisions:
-        await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())
+        counted = nullcontext() if deployment.metrics is None else deployment.metrics.keeping(insights)
+        with span("log"), counted:
+            await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())
+
+
+def _count(deployment: Deployment, insights: list[Insight]) -> None:
+    if deployment.metrics is not None:
+        deployment.metrics.scored(insights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 
+from anyio import to_thread
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,7 +17,9 @@ from serving.answers import AnswerContext
 from serving.http import operations, paths
 from serving.http.deployment import Deployment, Slot
 from serving.http.failures import answered
+from serving.http.metrics import CONTENT_TYPE
 from serving.http.openapi import openapi_document
+from serving.http.problems import problem_of_response
 from serving.panel import content_security_policy, render_message, render_panel
 from serving.panel.index import render_index
 from serving.panel.render import FEEDBACK_PATH
@@ -32,6 +35,7 @@ def get_routes(slot: Slot) -> Starlette:
         paths.CHANGES.replace("{customer_id}", customer_id): _of_customer(slot, operations.changes),
         paths.PANEL.replace("{customer_id}", customer_id): _panel(slot),
         paths.INDEX: _index(slot),
+        paths.METRICS: _metrics(slot),
         paths.OPENAPI: _openapi(slot),
         paths.DOCS: _openapi(slot),
     }
@@ -81,6 +85,18 @@ def _index(slot: Slot) -> Endpoint:
         return _page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce)
 
     return index
+
+
+def _metrics(slot: Slot) -> Endpoint:
+    async def metrics(_: Request) -> Response:
+        deployment = slot.deployment
+        if deployment.metrics is None:
+            return problem_of_response(404, b"").response()
+        # It reads files and the online store.
+        page = await to_thread.run_sync(deployment.metrics.page, deployment.source)
+        return Response(page, headers={"Content-Type": CONTENT_TYPE})
+
+    return metrics
 
 
 def _openapi(slot: Slot) -> Endpoint:
