@@ -42,7 +42,11 @@ def log_request(method: str, route: str, status: int, seconds: float) -> None:
     if ACCESS.isEnabledFor(logging.INFO):
         milliseconds = round(1000 * seconds, 3)
         fields = {"method": method, "route": route, "status": status, "milliseconds": milliseconds}
-        ACCESS.info("%s %s %s %s ms", method, route, status, milliseconds, extra={_FIELDS: fields})
+        # Made by hand: the logger would look up who called it, which takes as long as the rest.
+        told = (method, route, status, milliseconds)
+        ACCESS.handle(
+            ACCESS.makeRecord(ACCESS.name, logging.INFO, "", 0, "%s %s %s %s ms", told, None, extra={_FIELDS: fields})
+        )
 
 
 class _Lines(logging.Formatter):
