@@ -13,6 +13,7 @@ from rich.console import Console
 
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
+from foresight.operations_cli import doctor
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ app.command(
     epilog="Example: foresight check-effect campaign_received -c examples/complete_journey --detail 'Type A' "
     "--start 2017-08-08 --days 47",
 )(check_effect)
+app.command(epilog="Example: foresight doctor -c examples/complete_journey")(doctor)
 out = Console()
 problems = Console(stderr=True)
 
