@@ -66,7 +66,7 @@ EXTRA = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml",
 LOCKED := sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock
 
 lock:  ## compile requirements.lock, and beside it what the extras spark and oracle need more, anew (needs uv)
-	$(LOCK) --extra examples --extra dev pyproject.toml -o requirements.lock
+	$(LOCK) --extra examples --extra dev --extra otel pyproject.toml -o requirements.lock
 	$(call EXTRA,spark) | $(LOCK) --constraints requirements.lock - -o requirements-spark.lock
 	$(call EXTRA,oracle) | $(LOCK) --constraints requirements.lock $$($(LOCKED)) - -o requirements-oracle.lock
 

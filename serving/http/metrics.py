@@ -15,7 +15,15 @@ from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import psutil
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
@@ -38,6 +46,7 @@ class Metrics:
         folder = os.environ.get(FOLDER_VARIABLE)
         self._folder = None if folder is None else Path(folder)
         self._forget_the_dead()
+        disable_created_metrics()  # a further line for each count, which several workers do not have
         own = self._registry = CollectorRegistry()
         self._requests = Histogram(
             "foresight_request_seconds",

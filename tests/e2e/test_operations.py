@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,19 @@ from serving.telemetry import stop_tracing, trace_with
 from tests.e2e.conftest import Trained
 
 ROOT = Path(__file__).parents[2]
-# What training and notebooks need and a service does not: left out of its image.
-TRAINING_ONLY = ("lifetimes", "matplotlib", "optuna")
+
+
+def left_out() -> list[str]:
+    """The modules of every installed package that the service's image does not have."""
+    command = [sys.executable, str(ROOT / "deploy" / "serving_requirements.py")]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    served = {line.split("==")[0] for line in listed.splitlines() if "==" in line} | {"foresight"}
+    modules = metadata.packages_distributions()
+    return sorted(name for name, owners in modules.items() if not served & {plain(one) for one in owners})
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.fixture
@@ -88,7 +101,7 @@ def test_look_up_score_and_decide_are_spans(trained: Trained) -> None:
 def test_serving_imports_nothing_that_only_training_needs(trained: Trained) -> None:
     code = f"""
 import sys
-for name in {TRAINING_ONLY!r}:
+for name in {left_out()!r}:
     sys.modules[name] = None
 import serving.service
 from serving.runtime import open_runtime
