@@ -106,8 +106,7 @@ class Metrics:
         """Scores were answered."""
         for insight in insights:
             score = insight.score
-            band = "none" if score.churn_band is None else score.churn_band.value
-            self._labelled(self._scores, score.status.value, band).inc()
+            self._labelled(self._scores, str(score.status), str(score.churn_band or "none")).inc()
             if score.churn_probability is not None:
                 self._probability.observe(score.churn_probability)
 

@@ -11,6 +11,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import httpx
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -86,6 +87,15 @@ def test_the_doctor_finds_what_is_broken(copied: Path) -> None:
     with sqlite3.connect(settings.state_folder / "online.db") as connection:
         connection.execute("DELETE FROM online_current")
     assert failures(copied)["features"] == "No features are in service."
+
+
+def test_the_service_counts_what_the_models_answer(service: httpx.Client, trained: Trained) -> None:
+    [customer] = trained.customers("scored", 1)
+    assert service.post("/v1/recommendations", json={"customer_id": customer}).status_code == 200
+    page = service.get("/metrics").text
+    band = trained.batch.loc[customer, "churn_band"]
+    assert f'foresight_scores_total{{band="{band}",status="scored"}}' in page
+    assert 'foresight_model_info{kind="churn",version="churn/1"} 1.0' in page
 
 
 def test_look_up_score_and_decide_are_spans(trained: Trained) -> None:
