@@ -1,5 +1,5 @@
 # The one entry: every target makes .venv by itself. Nothing else needs to be installed or set.
-.PHONY: demo test test-spark test-oracle check format serve soak bench lock clean
+.PHONY: demo test test-spark test-oracle check format serve soak bench bento lock clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,12 +63,17 @@ soak: $(READY)  ## long studies: how often the gate errs, in thousands of simula
 bench: $(READY)  ## speed, each figure beside a baseline of the same run
 	$(BIN)/python -m benchmarks
 
+bento: $(READY)  ## the service as a bento (docs/operations.md)
+	mkdir -p build
+	$(BIN)/python deploy/serving_requirements.py > build/serving.lock
+	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build . -f deploy/bentofile.yaml
+
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 EXTRA = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
 LOCKED := sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock
 
 lock:  ## compile requirements.lock, and beside it what the extras spark and oracle need more, anew (needs uv)
-	$(LOCK) --extra examples --extra dev pyproject.toml -o requirements.lock
+	$(LOCK) --extra examples --extra dev --extra otel pyproject.toml -o requirements.lock
 	$(call EXTRA,spark) | $(LOCK) --constraints requirements.lock - -o requirements-spark.lock
 	$(call EXTRA,oracle) | $(LOCK) --constraints requirements.lock $$($(LOCKED)) - -o requirements-oracle.lock
 

@@ -15,6 +15,7 @@ from foresight.access_cli import keys, panel_token
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
 from foresight.monitoring_cli import monitor
+from foresight.operations_cli import doctor
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app.command(
 app.command(epilog="Example: foresight monitor -c examples/complete_journey --out monitoring.html --fail-on alarm")(
     monitor
 )
+app.command(epilog="Example: foresight doctor -c examples/complete_journey")(doctor)
 out = Console()
 problems = Console(stderr=True)
 
@@ -212,6 +214,7 @@ def serve(
     config: Config = Path("foresight.toml"),
     host: Annotated[str | None, typer.Option(help="Default: [service] host, which is loopback.")] = None,
     port: Annotated[int | None, typer.Option(help="Default: [service] port.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Default: [service] workers, which is 1.")] = None,
 ) -> None:
     """Serve scores, recommendations and insight cards over HTTP."""
     from foresight.service_process import service_command, service_environment
@@ -224,11 +227,13 @@ def serve(
     # Opened once here, so that a missing model is an error before the server starts, not a worker that dies again
     # and again.
     runtime = open_runtime(config)
-    service = runtime.settings.service
+    settings = runtime.settings
+    service = settings.service.model_copy(update={} if workers is None else {"workers": workers})
     bound, number = host or service.host, port or service.port
     out.print(f"http://{bound}:{number}  features as of {runtime.as_of:%Y-%m-%d}; stop with Ctrl-C")
-    command = service_command(bound, number)
-    os.execve(command[0], command, service_environment(runtime.settings.file))
+    command = service_command(bound, number, stop_seconds=service.stop_seconds)
+    home = settings.state_folder / "service" / str(number)
+    os.execve(command[0], command, service_environment(settings.file, home=home, settings=service))
 
 
 @app.command(epilog="Example: foresight report -c examples/complete_journey --date 2017-09-01 --date 2017-11-01")

@@ -15,19 +15,40 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kernel.errors import ForesightError
+from kernel.service_settings import ServiceSettings
 
 _START_SECONDS = 90
-_SERVICE = "serving.service:Foresight"
+SERVICE = "serving.service:Foresight"
 
 
-def service_command(host: str, port: int) -> list[str]:
-    """The command line that serves; FORESIGHT_CONFIG must name the project."""
-    return [sys.executable, "-m", "bentoml", "serve", _SERVICE, "--host", host, "--port", str(port)]
+def service_command(host: str, port: int, *, stop_seconds: int = 30, service: str = SERVICE) -> list[str]:
+    """The command line that serves; FORESIGHT_CONFIG must name the project.
+
+    Args:
+        stop_seconds: how long requests in flight may take after it was told to stop.
+        service: MODULE:NAME of what is served.
+    """
+    command = [sys.executable, "-m", "bentoml", "serve", service, "--host", host, "--port", str(port)]
+    return [*command, "--timeout-graceful-shutdown", str(stop_seconds)]
 
 
-def service_environment(config: Path) -> dict[str, str]:
-    """The environment of the service process."""
-    return {**os.environ, "FORESIGHT_CONFIG": str(config), "BENTOML_DO_NOT_TRACK": "True"}
+def service_environment(
+    config: Path, *, home: Path | None = None, settings: ServiceSettings | None = None
+) -> dict[str, str]:
+    """The environment of the service process.
+
+    Args:
+        home: where BentoML keeps its files, the metrics among them: each service on a machine needs a folder of its
+            own, since it empties the metrics when it starts. None leaves it to BentoML.
+        settings: workers and timeout; None for the defaults.
+    """
+    own = {"FORESIGHT_CONFIG": str(config), "BENTOML_DO_NOT_TRACK": "True"}
+    if home is not None:
+        own["BENTOML_HOME"] = str(home)
+    if settings is not None:
+        own["FORESIGHT_WORKERS"] = str(settings.workers)
+        own["FORESIGHT_TIMEOUT_SECONDS"] = str(settings.timeout_seconds)
+    return {**os.environ, **own}
 
 
 def free_port() -> int:
@@ -38,7 +59,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_service(config: Path, log: Path) -> Generator[str]:
+def running_service(
+    config: Path, log: Path, *, settings: ServiceSettings | None = None, service: str = SERVICE
+) -> Generator[str]:
     """The address of a service on loopback, ready to answer; it stops with the block.
 
     Raises:
@@ -46,9 +69,10 @@ def running_service(config: Path, log: Path) -> Generator[str]:
     """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
+    environment = service_environment(config, home=log.parent / f"bentoml-{port}", settings=settings)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            service_command("127.0.0.1", port), env=service_environment(config), stdout=output, stderr=output
+            service_command("127.0.0.1", port, service=service), env=environment, stdout=output, stderr=output
         )
         try:
             _wait_until_ready(address, process, log)

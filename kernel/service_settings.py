@@ -43,6 +43,7 @@ class ServiceSettings(Section):
 
     ``environment``: a service in development answers on loopback only; one in production asks for keys and refuses to
     start with weak ones. ``requests_per_minute``: of each caller, for keys without a figure of their own.
+    It stops within ``drain_seconds`` (still answering, no longer ready) and ``stop_seconds`` (requests in flight).
     """
 
     host: str = "127.0.0.1"
@@ -56,3 +57,10 @@ class ServiceSettings(Section):
     requests_per_minute: int | None = Field(default=None, ge=1)
     frame_ancestors: tuple[FrameAncestor, ...] = Field(default=("'self'",), min_length=1)
     cors_origins: tuple[Origin, ...] = ()
+    workers: int = Field(default=1, ge=1, le=64)
+    timeout_seconds: int = Field(default=60, ge=1, le=3600)
+    drain_seconds: int = Field(default=0, ge=0, le=300)
+    stop_seconds: int = Field(default=30, ge=1, le=3600)
+    metrics: bool = True
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -72,6 +72,10 @@ class InsightSource(Protocol):
 
     def versions(self) -> ModelVersions:
         """The models and the policy that answer now."""
+        ...
+
+    def models_as_of(self) -> Mapping[str, datetime]:
+        """Kind of model -> the moment of knowledge that it was trained with."""
         ...
 
     def by_ids(self, customer_ids: Sequence[str]) -> list[Insight]:

@@ -42,6 +42,7 @@ from serving.schemas import ProfileInput
 from serving.scoring.band_log import BandLog
 from serving.scoring.changes import lower_bands
 from serving.scoring.scorer import Scorer, Scores
+from serving.telemetry import span
 
 _CHUNK = 20_000
 _NO_REASONS = 101.0  # no percentile is so high
@@ -143,6 +144,10 @@ class Runtime:
         policy = "none" if self.catalogue is None else self.policy.version(self.catalogue.hash)
         return ModelVersions(self.scorer.churn_version, self.scorer.value_version, policy)
 
+    def models_as_of(self) -> Mapping[str, datetime]:
+        """Kind of model -> the moment of knowledge that it was trained with."""
+        return {"churn": self.scorer.churn.manifest.as_of, "value": self.scorer.value.manifest.as_of}
+
     def by_ids(self, customer_ids: Sequence[str]) -> list[Insight]:
         """One insight for each id, in the same order.
 
@@ -156,7 +161,8 @@ class Runtime:
         return [insights[place[name]] for name in customer_ids]
 
     def _found(self, customer_ids: Sequence[str]) -> StoredRows:
-        found = self.stored.look_up(customer_ids)
+        with span("look-up"):
+            found = self.stored.look_up(customer_ids)
         known = set(found.rows.customer_ids)
         unknown = sum(name not in known for name in customer_ids)
         if unknown:
@@ -196,8 +202,10 @@ class Runtime:
         self, features: Features, consent: NDArray[np.bool_], as_of: datetime, snapshot: str | None = None
     ) -> list[Insight]:
         """Score and decide for every row of ``features``, in order; ``snapshot``: what they are stored in."""
-        scores = self.scores(features, consent, as_of)
-        decisions = self.decide(scores, features, as_of, snapshot)
+        with span("score"):
+            scores = self.scores(features, consent, as_of)
+        with span("decide"):
+            decisions = self.decide(scores, features, as_of, snapshot)
         return [Insight(scores.score(row), decisions[row]) for row in range(len(scores))]
 
     def scores(

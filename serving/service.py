@@ -6,7 +6,7 @@ import functools
 import gc
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 # BentoML reads this when a server starts, and only the exact word counts.
@@ -18,13 +18,17 @@ from bentoml import Service
 from starlette.types import ASGIApp
 
 from kernel.errors import UsageError
+from kernel.service_settings import ServiceSettings
 from kernel.settings import load_settings
 from serving.feedback.store import DecisionStore
 from serving.http import operations, paths
 from serving.http.deployment import Deployment, Limits, Slot
+from serving.http.draining import drain_on_sigterm
 from serving.http.envelope import Envelope
 from serving.http.failures import WithoutCustomers, answered
 from serving.http.guard import Guard
+from serving.http.logs import configure_logging
+from serving.http.metrics import Metrics
 from serving.http.routes import get_routes
 from serving.http.safety import require_safe
 from serving.schemas import (
@@ -37,9 +41,11 @@ from serving.schemas import (
     ScoreAnswer,
     ScoreRequest,
 )
+from serving.telemetry import start_tracing, stop_tracing
 
 CONFIG_VARIABLE = "FORESIGHT_CONFIG"
-_TIMEOUT_SECONDS = 60
+WORKERS_VARIABLE = "FORESIGHT_WORKERS"
+TIMEOUT_VARIABLE = "FORESIGHT_TIMEOUT_SECONDS"
 _LOOPBACK: Any = {"host": "127.0.0.1"}  # BentoML's own default is every interface
 _BENTOML_ERROR_LOG = "bentoml._internal.server.http_app"
 _UVICORN_ACCESS_LOG = "uvicorn.access"
@@ -50,29 +56,49 @@ _Answer = TypeVar("_Answer")
 class EnvelopedService(Service[Any]):
     """A BentoML service whose whole application, BentoML's own layers included, is wrapped once more."""
 
+    slot: Slot
+
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The application that the worker serves."""
-        return Envelope(super().to_asgi(is_main))
+        return Envelope(super().to_asgi(is_main), self.slot)
 
 
-def make_service(open_deployment: Callable[[], Deployment]) -> Service[Any]:
-    """The service over what ``open_deployment`` opens; that runs in the worker when it starts, not before."""
+def make_service(
+    open_deployment: Callable[[], Deployment],
+    settings: Callable[[], ServiceSettings] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Service[Any]:
+    """The service over what ``open_deployment`` opens; that runs in the worker when it starts, not before.
+
+    Args:
+        settings: how it logs and stops, asked for when a process of it starts; None leaves logs and signals alone.
+        environment: what BentoML has to know before that: FORESIGHT_WORKERS and FORESIGHT_TIMEOUT_SECONDS.
+    """
     slot = Slot()
 
     @bentoml.service(
         name="Foresight",
         service_class=EnvelopedService,
-        traffic={"timeout": _TIMEOUT_SECONDS},
+        workers=int(environment.get(WORKERS_VARIABLE, 1)),
+        traffic={"timeout": float(environment.get(TIMEOUT_VARIABLE, 60))},
         http=_LOOPBACK,
+        # Counting, access log and traces are the envelope's: it knows the outcome, and theirs cost more than scoring.
+        metrics={"enabled": False},
+        logging={"access": {"enabled": False}},
+        tracing={"excluded_urls": ".*"},
     )
     class Foresight:
         """Churn, lifetime value and the next best action."""
 
         def __init__(self) -> None:
             logging.getLogger(_BENTOML_ERROR_LOG).addFilter(WithoutCustomers())
-            # It would write whole addresses, with the customer's id and the token in them; BentoML's has the template.
+            # It would write whole addresses, with the customer's id and the token in them.
             logging.getLogger(_UVICORN_ACCESS_LOG).disabled = True
+            _configure_logs(settings)
+            start_tracing()
             slot.current = open_deployment()
+            if settings is not None:
+                drain_on_sigterm(slot.drain, settings().drain_seconds)
             # Everything loaded so far lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -101,15 +127,23 @@ def make_service(open_deployment: Callable[[], Deployment]) -> Service[Any]:
             """Sign a token that opens one customer's panel for some minutes."""
             return operations.make_panel_token(slot.deployment, request)
 
+        @bentoml.on_deployment
+        @staticmethod
+        def above_the_workers() -> None:
+            """In the process that starts them."""
+            _configure_logs(settings)
+
         async def __is_ready__(self) -> bool:
-            return await to_thread.run_sync(slot.deployment.store.is_available)
+            return not slot.draining and await to_thread.run_sync(slot.deployment.store.is_available)
 
         @bentoml.on_shutdown
         def close(self) -> None:
-            """Give the database back."""
+            """Bring to disk what waits for it, and give the database back."""
             slot.deployment.store.close()
+            stop_tracing()
 
-    service = cast("Service[Any]", Foresight)
+    service = cast("EnvelopedService", Foresight)
+    service.slot = slot
     service.add_asgi_middleware(cast("Any", Guard), slot=slot)
     service.mount_asgi_app(cast("Any", get_routes(slot)))
     return service
@@ -128,7 +162,13 @@ def _problems_answered(method: Callable[_Given, Awaitable[_Answer]]) -> Callable
     return answering
 
 
-def _configured_deployment() -> Deployment:
+def _configure_logs(settings: Callable[[], ServiceSettings] | None) -> None:
+    """The service's log lines, in this process."""
+    if settings is not None:
+        configure_logging(settings())
+
+
+def _config() -> str:
     path = os.environ.get(CONFIG_VARIABLE)
     if not path:
         raise UsageError(
@@ -136,19 +176,30 @@ def _configured_deployment() -> Deployment:
             where=CONFIG_VARIABLE,
             fix="Start it with: foresight serve -c foresight.toml",
         )
+    return path
+
+
+def _configured_settings() -> ServiceSettings:
+    return load_settings(_config()).service
+
+
+def _configured_deployment() -> Deployment:
+    path = _config()
     from serving.runtime import open_runtime  # the models' libraries load in the worker only
     from serving.scoring.ledger import ScoreLedger
 
     settings = load_settings(path)
     require_safe(settings.service, os.environ, settings.service.host)
     limits = Limits.of(settings.service, os.environ)
+    metrics = Metrics() if settings.service.metrics else None
     return Deployment(
         open_runtime(path),
         DecisionStore(settings.state_url),
         limits,
         history=ScoreLedger.of(settings).history,
         language=settings.project.language,
+        metrics=metrics,
     )
 
 
-Foresight = make_service(_configured_deployment)
+Foresight = make_service(_configured_deployment, _configured_settings)

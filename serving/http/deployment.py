@@ -11,6 +11,7 @@ from kernel.clock import utc_now
 from kernel.service_settings import ServiceSettings
 from serving.feedback.store import DecisionStore
 from serving.http.keys import ApiKey, configured_keys
+from serving.http.metrics import Metrics
 from serving.http.tokens import configured_secrets
 from serving.insights import InsightSource
 
@@ -76,6 +77,7 @@ class Deployment:
         clock: the edge where the present enters.
         history: the past scores of a customer up to a moment, rising.
         language: the project's, in which reasons are worded.
+        metrics: what is counted; None where nothing is.
     """
 
     source: InsightSource
@@ -84,13 +86,16 @@ class Deployment:
     clock: Callable[[], datetime] = utc_now
     history: Callable[[str, datetime], Sequence[PastScore]] = _no_history
     language: str = "en"
+    metrics: Metrics | None = field(default_factory=Metrics)
 
 
 @dataclass(slots=True)
 class Slot:
-    """Where the deployment is put once it is open; middleware and routes are built before that."""
+    """Where the deployment is put once it is open; middleware and routes are built before that. ``draining``: it is
+    about to stop, and takes no new work."""
 
     current: Deployment | None = field(default=None)
+    draining: bool = False
 
     @property
     def deployment(self) -> Deployment:
@@ -98,3 +103,12 @@ class Slot:
         if self.current is None:
             raise RuntimeError("the service has not started")
         return self.current
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """Where requests are counted; None where nothing is counted."""
+        return None if self.current is None else self.current.metrics
+
+    def drain(self) -> None:
+        """Be no longer ready."""
+        self.draining = True

@@ -1,20 +1,26 @@
-"""The outermost layer: request id, one error shape, no customer id in the labels of metrics and access logs."""
+"""The outermost layer: request id, one error shape, the count, log line and span of each request, all by its route's
+template: a path may hold a customer's id."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from time import perf_counter
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.failures import REQUEST_ID, log_failure
-from serving.http.paths import template_of
+from serving.http.deployment import Slot
+from serving.http.failures import REQUEST, RequestFacts, log_failure
+from serving.http.logs import log_request
+from serving.http.paths import HEALTH, METRICS, template_of
 from serving.http.problems import INTERNAL, MEDIA_TYPE, Problem, problem_of_response
+from serving.telemetry import request_span, trace_id_of
 
 REAL_PATH = "foresight.path"
 REAL_QUERY = "foresight.query"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SELDOM_TOLD = HEALTH | {METRICS}  # asked every few seconds: a line only when they fail
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -27,19 +33,37 @@ _KEPT = (b"access-control-", b"ratelimit", b"vary")
 class Envelope:
     """Wraps the whole application, BentoML's own layers included."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, slot: Slot) -> None:
         self._app = app
+        self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI call."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        REQUEST_ID.set(request_id)
-        answer = _Answer(send, request_id)
-        # BentoML labels metrics and logs with the path it sees, so it sees the template; the guard puts the path back.
+        asked = perf_counter()
+        facts = RequestFacts(_request_id(scope))
+        REQUEST.set(facts)
         template = template_of(scope["path"])
+        metrics = self._slot.metrics
+        answer = _Answer(send, facts.request_id)
+        if metrics is not None:
+            metrics.in_progress.inc()
+        try:
+            with request_span(template, scope["headers"]) as active:
+                facts.trace_id = trace_id_of(active)
+                await self._answer(scope, receive, answer, template)
+        finally:
+            seconds = perf_counter() - asked
+            if metrics is not None:
+                metrics.in_progress.dec()
+                metrics.answered(template, answer.status, seconds, facts.error)
+            if template not in _SELDOM_TOLD or answer.status >= 500:
+                log_request(scope["method"], template, answer.status, seconds)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer, template: str) -> None:
+        # The layers within see the template; the guard puts the path back.
         inner = {
             **scope,
             REAL_PATH: scope["path"],
@@ -61,7 +85,7 @@ def _request_id(scope: Scope) -> str:
 
 
 class _Answer:
-    """Passes good answers on, and turns the libraries' errors into problems."""
+    """Passes good answers on, and turns the libraries' errors into problems; ``status``: 499 until it answers."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -69,6 +93,7 @@ class _Answer:
         self._foreign: Message | None = None
         self._body = bytearray()
         self._started = False
+        self.status = 499  # nginx's number for a client that went away
 
     async def send(self, message: Message) -> None:
         """ASGI's send."""
@@ -96,6 +121,7 @@ class _Answer:
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
         self._started = True
+        self.status = message["status"]
         await self._send({**message, "headers": headers.raw})
 
     async def _send_problem(self, problem: Problem) -> None:

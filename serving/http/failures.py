@@ -1,16 +1,35 @@
-"""Failures that nobody foresaw, in the log without a word of what the customer is."""
+"""What is known of the request being answered, and failures that nobody foresaw; without a word of the customer."""
 
 from __future__ import annotations
 
 import logging
 import traceback
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from serving.http.problems import Problem, problem_of
 
-REQUEST_ID: ContextVar[str] = ContextVar("foresight_request_id", default="-")
+
+@dataclass(slots=True)
+class RequestFacts:
+    """What log lines and metrics say of one request; nothing of a customer.
+
+    Attributes:
+        request_id: as given by the client, or drawn.
+        key: the name of the API key; "" where none was asked for.
+        trace_id: 32 hexadecimal digits; "" where the request is not traced.
+        error: the kind of error that it failed with; "" where it did not fail by the service's own fault.
+    """
+
+    request_id: str = "-"
+    key: str = ""
+    trace_id: str = ""
+    error: str = ""
+
+
+REQUEST: ContextVar[RequestFacts | None] = ContextVar("foresight_request", default=None)
 _LOGGER = logging.getLogger("foresight.http")
 
 
@@ -24,9 +43,15 @@ def answered(error: Exception) -> Problem:
 
 def log_failure(error: BaseException) -> None:
     """The kind of the error and the lines it came from; its message may quote a customer, so it is left out."""
+    facts = REQUEST.get() or RequestFacts()
+    facts.error = type(error).__name__
+    _LOGGER.error("request %s failed: %s at %s", facts.request_id, facts.error, places(error))
+
+
+def places(error: BaseException) -> str:
+    """The lines that an error came from, the innermost first."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
-    places = " <- ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    _LOGGER.error("request %s failed: %s at %s", REQUEST_ID.get(), type(error).__name__, places)
+    return " <- ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
 
 
 class WithoutCustomers(logging.Filter):

@@ -13,7 +13,7 @@ from serving.http.callers import CALLER, admit
 from serving.http.cors import cors_headers, preflight_answer
 from serving.http.deployment import Deployment, Limits, Slot
 from serving.http.envelope import REAL_PATH, REAL_QUERY
-from serving.http.failures import log_failure
+from serving.http.failures import REQUEST, log_failure
 from serving.http.json_depth import is_deeper_than
 from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC, customer_of
 from serving.http.problems import INTERNAL, Problem, problem_of_response
@@ -69,6 +69,8 @@ class Guard:
         """
         caller = admit(scope, template, deployment)
         CALLER.set(caller)
+        if (request := REQUEST.get()) is not None:
+            request.key = caller.name
         if caller.requests_per_minute is None:
             return {}
         allowance = self._rates.take(caller.name, caller.requests_per_minute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from time import perf_counter
 
@@ -29,11 +30,13 @@ from serving.schemas import (
     ScoreAnswer,
     ScoreRequest,
 )
+from serving.telemetry import span
 
 
 async def score(deployment: Deployment, request: ScoreRequest) -> ScoreAnswer:
     """Scores of the customers asked for; nothing is kept."""
     insights = await _insights(deployment, request)
+    _count(deployment, insights)
     context = AnswerContext.of(deployment.source)
     return ScoreAnswer(scores=tuple(customer_score(insight, context) for insight in insights))
 
@@ -42,6 +45,7 @@ async def recommend(deployment: Deployment, request: ScoreRequest) -> Recommenda
     """Decisions for the customers asked for, on disk before they are answered."""
     asked = perf_counter()
     insights = await _insights(deployment, request)
+    _count(deployment, insights)
     await _keep(deployment, insights, asked)
     context = AnswerContext.of(deployment.source)
     return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight in insights))
@@ -55,7 +59,10 @@ async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> Fee
         decision = await to_thread.run_sync(deployment.store.decision, event.decision_id)
         if decision is None or decision.customer_id != only:
             raise Problem(403, "token-elsewhere", "The token is not for the customer of this decision.")
-    status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
+    with span("log"):
+        status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
+    if deployment.metrics is not None:
+        deployment.metrics.fed_back(event.event.value, status.value)
     return FeedbackAnswer(event_id=event.event_id, status=status)
 
 
@@ -72,6 +79,7 @@ def make_panel_token(deployment: Deployment, request: PanelTokenRequest) -> Pane
 async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
     """The score of one stored customer."""
     [insight] = deployment.source.by_ids([customer_id])
+    _count(deployment, [insight])
     return customer_score(insight, AnswerContext.of(deployment.source))
 
 
@@ -84,6 +92,7 @@ async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
     """The insight card of one stored customer; its decision is kept, because a person is about to see it."""
     asked = perf_counter()
     insight, found = deployment.source.with_changes(customer_id)
+    _count(deployment, [insight])
     await _keep(deployment, [insight], asked)
     try:
         past = await to_thread.run_sync(deployment.history, customer_id, insight.score.as_of)
@@ -123,4 +132,11 @@ async def _keep(deployment: Deployment, insights: list[Insight], asked: float) -
     latency = 1000 * (perf_counter() - asked)
     decisions = [replace(decision, latency_ms=latency) for decision in decisions_of(insights)]
     if decisions:
-        await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())
+        counted = nullcontext() if deployment.metrics is None else deployment.metrics.keeping(insights)
+        with span("log"), counted:
+            await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())
+
+
+def _count(deployment: Deployment, insights: list[Insight]) -> None:
+    if deployment.metrics is not None:
+        deployment.metrics.scored(insights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 
+from anyio import to_thread
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,8 +16,10 @@ from serving.answers import AnswerContext
 from serving.http import operations, paths
 from serving.http.deployment import Deployment, Slot
 from serving.http.failures import answered
+from serving.http.metrics import CONTENT_TYPE
 from serving.http.openapi import openapi_document
 from serving.http.panel_routes import card, element_file, html_page, panel
+from serving.http.problems import problem_of_response
 from serving.panel.index import render_index
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -32,6 +35,7 @@ def get_routes(slot: Slot) -> Starlette:
         paths.CARD.replace("{customer_id}", customer_id): card(slot),
         paths.ELEMENT: element_file(),
         paths.INDEX: _index(slot),
+        paths.METRICS: _metrics(slot),
         paths.OPENAPI: _openapi(slot),
         paths.DOCS: _openapi(slot),
     }
@@ -56,6 +60,18 @@ def _index(slot: Slot) -> Endpoint:
         return html_page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce, deployment)
 
     return index
+
+
+def _metrics(slot: Slot) -> Endpoint:
+    async def metrics(_: Request) -> Response:
+        deployment = slot.deployment
+        if deployment.metrics is None:
+            return problem_of_response(404, b"").response()
+        # It reads files and the online store.
+        page = await to_thread.run_sync(deployment.metrics.page, deployment.source)
+        return Response(page, headers={"Content-Type": CONTENT_TYPE})
+
+    return metrics
 
 
 def _openapi(slot: Slot) -> Endpoint:

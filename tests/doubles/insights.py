@@ -217,6 +217,9 @@ class InsightDouble:
     def versions(self) -> ModelVersions:
         return ModelVersions("churn:3", "value:2", "policy:1")
 
+    def models_as_of(self) -> dict[str, datetime]:
+        return {"churn": AS_OF, "value": AS_OF}
+
     def by_ids(self, customer_ids: Sequence[str]) -> list[Insight]:
         if self.broken_id in customer_ids:
             raise ValueError("cannot convert 'secret attribute' to float")
@@ -246,30 +249,11 @@ class InsightDouble:
         )
 
 
-def _keep_metrics_apart() -> None:
-    """In production every service has worker processes that share metrics in a folder; here several services follow
-    each other in one process."""
-    from bentoml._internal.configuration.containers import BentoMLContainer
-    from bentoml._internal.server.metrics.prometheus import PrometheusClient
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    class OwnMetrics(PrometheusClient):
-        def __init__(self) -> None:
-            super().__init__(multiproc=False)
-            self._registry = CollectorRegistry()
-
-        def generate_latest(self) -> bytes:
-            return generate_latest(self._registry)
-
-    BentoMLContainer.metrics_client.set(OwnMetrics())
-
-
 @contextmanager
 def running(open_deployment: Callable[[], Deployment]) -> Iterator[httpx.Client]:
     """The real BentoML application on a free loopback port, in a thread of this process."""
     from serving.service import make_service
 
-    _keep_metrics_apart()
     server = uvicorn.Server(uvicorn.Config(make_service(open_deployment).to_asgi(), port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
