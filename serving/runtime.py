@@ -305,7 +305,7 @@ def open_runtime(config: str | Path, *, clock: Callable[[], datetime] = utc_now)
     """
     settings = load_settings(config)
     scorer = load_scorer(settings)
-    return open_runtime_on(settings, scorer, OnlineStore.of(settings), clock=clock)
+    return open_runtime_on(settings, scorer, OnlineStore.of(settings), learned=load_effects(settings), clock=clock)
 
 
 def open_runtime_on(
@@ -313,19 +313,20 @@ def open_runtime_on(
     scorer: Scorer,
     stored: StoredFeatures,
     *,
+    learned: LearnedEffects | None = None,
     clock: Callable[[], datetime] = utc_now,
     decided_at: datetime | None = None,
 ) -> Runtime:
     """The runtime over stored features: a snapshot at hand, or the online store.
 
     Args:
+        learned: the model of the actions' effects that decisions go by; None for the catalogue's assumptions.
         decided_at: of a past moment: what was decided and reported later does not count; None for the present.
     """
     manifest = stored.current_manifest()
     features = project_features(settings, manifest.attributes).only(manifest.feature_versions)
     catalogue = open_catalogue(settings, features)
     bands = BandLog.of(settings)
-    learned = None if catalogue is None else load_effects(settings)
     return Runtime(
         settings=settings,
         scorer=scorer,
@@ -336,7 +337,7 @@ def open_runtime_on(
         policy=PolicySettings(holdout=settings.actions.holdout),
         clock=clock,
         bands=bands,
-        learned=learned,
+        learned=None if catalogue is None else learned,
         state=StateReader.of(settings),
         decided_at=decided_at,
     )
