@@ -13,6 +13,7 @@ from rich.console import Console
 
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
+from foresight.live_cli import promote, rollback, shadow_report
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ app.command(
     epilog="Example: foresight check-effect campaign_received -c examples/complete_journey --detail 'Type A' "
     "--start 2017-08-08 --days 47",
 )(check_effect)
+app.command(epilog="Example: foresight promote churn 3 -c examples/complete_journey")(promote)
+app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")(rollback)
+app.command("shadow-report", epilog="Example: foresight shadow-report -c examples/complete_journey")(shadow_report)
 out = Console()
 problems = Console(stderr=True)
 
@@ -46,14 +50,6 @@ AsOf = Annotated[
         "--as-of", help="Moment of knowledge, such as 2017-11-01; default: the day after the last transaction."
     ),
 ]
-
-
-class ModelKind(StrEnum):
-    """The models of a project."""
-
-    CHURN = "churn"
-    VALUE = "value"
-    UPLIFT = "uplift"
 
 
 class ReportFormat(StrEnum):
@@ -208,16 +204,16 @@ def serve(
 ) -> None:
     """Serve scores, recommendations and insight cards over HTTP."""
     from foresight.service_process import service_command, service_environment
-    from serving.runtime import open_runtime
+    from kernel.settings import load_settings
+    from serving.live import LiveModels
 
-    # Opened once here, so that a missing model is an error before the server starts, not a worker that dies again
-    # and again.
-    runtime = open_runtime(config)
-    service = runtime.settings.service
-    bound, number = host or service.host, port or service.port
-    out.print(f"http://{bound}:{number}  features as of {runtime.as_of:%Y-%m-%d}; stop with Ctrl-C")
+    # Opened once here, so that a missing model is an error before the server starts, not a service that waits for it.
+    settings = load_settings(config)
+    as_of = LiveModels(settings).first().source.as_of
+    bound, number = host or settings.service.host, port or settings.service.port
+    out.print(f"http://{bound}:{number}  features as of {as_of:%Y-%m-%d}; stop with Ctrl-C")
     command = service_command(bound, number)
-    os.execve(command[0], command, service_environment(runtime.settings.file))
+    os.execve(command[0], command, service_environment(settings.file))
 
 
 @app.command(epilog="Example: foresight report -c examples/complete_journey --date 2017-09-01 --date 2017-11-01")
@@ -346,23 +342,6 @@ def evaluate_policy(
     for line in policy_lines(page):
         out.print(line, soft_wrap=isinstance(line, str))
     out.print(f"Report: {writes}", soft_wrap=True)
-
-
-@app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")
-def rollback(
-    kind: Annotated[ModelKind, typer.Argument(help="Which model to take back.")],
-    config: Config = Path("foresight.toml"),
-) -> None:
-    """Put the version back in use that the present champion replaced."""
-    from kernel.model_registry import ModelRegistry
-    from kernel.settings import load_settings
-
-    settings = load_settings(config)
-    registry = ModelRegistry.of(settings)
-    name = settings.model_name(kind.value)
-    taken_back = registry.require(name)
-    out.print(f"{registry.rollback(name)} is the champion again, in place of {taken_back}.")
-    out.print("A service that runs goes on with the model it has loaded: start it again.")
 
 
 @app.command(epilog="Example: foresight judge customers.csv --label Churn --customer customerID")

@@ -22,6 +22,7 @@ from kernel.part import Part
 from kernel.predictions import Predictor, load_predictor, predictions
 
 GOLDEN = "golden.json"
+_BRING_BACK = "Bring the model's folder back from a backup, or train again."
 _TOLERANCE = 1e-9
 
 
@@ -114,12 +115,17 @@ def keep_golden(folder: Path, features: pd.DataFrame, answers: pd.DataFrame) -> 
     (folder / GOLDEN).write_text(json.dumps(content), encoding="utf-8")
 
 
-def load_golden(folder: Path) -> GoldenModel:
+def load_golden(folder: Path, kind: str) -> GoldenModel:
     """Load a model's folder, after every file was found to be as it was stored.
 
+    Args:
+        kind: of model that is wanted.
+
     Raises:
-        RegistryError: a file is missing, is another, or cannot be read.
+        RegistryError: a file is missing, is another, or cannot be read, or the model is of another kind.
     """
+    if not (folder / MANIFEST).is_file():
+        raise RegistryError("The model's files are gone.", where=str(folder), fix=_BRING_BACK)
     rows = _read(folder)
     for name, digest in ({} if rows is None else rows.files).items():
         # Before anything reads it: the trees' own reader can end the process over a damaged file.
@@ -127,18 +133,25 @@ def load_golden(folder: Path) -> GoldenModel:
             raise RegistryError(
                 f"The model's file '{name}' is not the one that was stored.",
                 where=str(folder / name),
-                fix="Bring it back from a backup, or train again.",
+                fix=_BRING_BACK,
             )
     try:
-        return GoldenModel(load_predictor(folder), folder, rows)
+        predictor = load_predictor(folder)
     except ForesightError:
         raise
     except Exception as error:
         raise RegistryError(
             f"The model's files cannot be read ({type(error).__name__}).",
             where=str(folder),
-            fix="Bring them back from a backup, or train again.",
+            fix=_BRING_BACK,
         ) from error
+    if predictor.manifest.kind != kind:
+        raise RegistryError(
+            f"It is a model of the kind '{predictor.manifest.kind}'.",
+            where=str(folder),
+            fix=f"Point the alias at a version of the model of {kind}.",
+        )
+    return GoldenModel(predictor, folder, rows)
 
 
 def _read(folder: Path) -> GoldenRows | None:
@@ -151,7 +164,7 @@ def _read(folder: Path) -> GoldenRows | None:
         raise RegistryError(
             f"The model's golden rows cannot be read ({type(error).__name__}).",
             where=str(file),
-            fix="Bring the file back from a backup, or train again.",
+            fix=_BRING_BACK,
         ) from error
 
 

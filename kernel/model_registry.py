@@ -270,6 +270,11 @@ class ModelRegistry:
         with self._told():
             return dict(self._client.get_run(version.run_id).data.metrics)
 
+    def verdict(self, version: ModelVersion) -> str | None:
+        """What the gate said of a version when it was trained; None where it was not asked."""
+        with self._told():
+            return self._client.get_model_version(version.name, str(version.version)).tags.get("verdict")
+
     def download(self, version: ModelVersion) -> Path:
         """The folder of a version's native files, in place, to be read only.
 

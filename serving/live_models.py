@@ -1,4 +1,4 @@
-"""Which models should answer, loaded and checked: those under an alias of the registry, or the copy kept of the last."""
+"""Which models should answer, loaded and checked: those the registry names, or the copy of the last that answered."""
 
 from __future__ import annotations
 
@@ -95,14 +95,13 @@ class Loader:
         """
         found: dict[str, GoldenModel] = {}
         for kind, model in wanted.items():
-            loaded = self._loaded.get(model.version) or load_golden(model.folder)
-            if loaded.predictor.manifest.kind != kind:
+            try:
+                loaded = self._loaded.get(model.version) or load_golden(model.folder, kind)
+                loaded.check(manifest.feature_versions)
+            except RegistryError as error:
                 raise RegistryError(
-                    f"{model.version} is a model of the kind '{loaded.predictor.manifest.kind}'.",
-                    where=str(model.folder),
-                    fix=f"Point the alias at a version of the model of {kind}.",
-                )
-            loaded.check(manifest.feature_versions)
+                    f"{model.version} cannot be used. {error.what}", where=error.where, fix=error.fix
+                ) from error
             found[kind] = self._loaded[model.version] = loaded
         scorer = Scorer(
             cast("ChurnPredictor", found["churn"].predictor),

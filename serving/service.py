@@ -13,11 +13,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
-from anyio import to_thread
 from bentoml import Service
 from starlette.types import ASGIApp
 
-from kernel.errors import UsageError
+from kernel.errors import ForesightError, UsageError
 from kernel.settings import load_settings
 from serving.feedback.store import DecisionStore
 from serving.http import operations, paths
@@ -25,6 +24,7 @@ from serving.http.deployment import Deployment, Limits, Slot
 from serving.http.envelope import Envelope
 from serving.http.failures import WithoutCustomers, answered
 from serving.http.guard import Guard
+from serving.http.readiness import is_ready
 from serving.http.routes import get_routes
 from serving.schemas import (
     FeedbackAnswer,
@@ -67,6 +67,8 @@ def make_service(open_deployment: Callable[[], Deployment]) -> Service[Any]:
         def __init__(self) -> None:
             logging.getLogger(_BENTOML_ERROR_LOG).addFilter(WithoutCustomers())
             slot.current = open_deployment()
+            if slot.current.live is not None:
+                slot.current.live.start(slot.put)
             # Everything loaded so far lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -90,11 +92,13 @@ def make_service(open_deployment: Callable[[], Deployment]) -> Service[Any]:
             return await operations.record_feedback(slot.deployment, event)
 
         async def __is_ready__(self) -> bool:
-            return await to_thread.run_sync(slot.deployment.store.is_available)
+            return await is_ready(slot.deployment)
 
         @bentoml.on_shutdown
         def close(self) -> None:
-            """Give the database back."""
+            """Give the databases back."""
+            if slot.deployment.live is not None:
+                slot.deployment.live.stop()
             slot.deployment.store.close()
 
     service = cast("Service[Any]", Foresight)
@@ -124,11 +128,21 @@ def _configured_deployment() -> Deployment:
             where=CONFIG_VARIABLE,
             fix="Start it with: foresight serve -c foresight.toml",
         )
-    from serving.runtime import open_runtime  # the models' libraries load in the worker only
+    from serving.live import LiveModels, waiting  # the models' libraries load in the worker only
 
     settings = load_settings(path)
     limits = Limits.of(settings.service, os.environ)
-    return Deployment(open_runtime(path), DecisionStore(settings.state_url), limits)
+    store = DecisionStore(settings.state_url)
+    live = LiveModels(settings)
+    try:
+        answering = live.first()
+    except UsageError:
+        raise
+    except ForesightError as error:
+        # A worker that ended here would be started again and again; this one answers 503 until there are models.
+        logging.getLogger("foresight.live").warning("waiting for models: %s", error)
+        answering = waiting()
+    return Deployment(answering.source, store, limits, challenger=answering.challenger, live=live)
 
 
 Foresight = make_service(_configured_deployment)

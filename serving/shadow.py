@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kernel.errors import ForesightError
 from kernel.types import Score
 from serving.insights import Insight, InsightSource, ModelVersions
+from serving.live_metrics import live_metrics
 from serving.shadow_log import ShadowLog, ShadowScore
 
 _LOGGER = logging.getLogger("foresight.live")
@@ -36,8 +37,6 @@ class Shadow:
         self._log = log
         self._queue: queue.Queue[_Asked | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
-        self.compared = 0
-        self.dropped = 0
 
     def offer(
         self, challenger: InsightSource, champions: ModelVersions, insights: Sequence[Insight], again: Again
@@ -52,7 +51,7 @@ class Shadow:
         try:
             self._queue.put_nowait(_Asked(challenger, again, insights, _named(champions)))
         except queue.Full:
-            self.dropped += len(insights)
+            live_metrics().dropped.inc(len(insights))
 
     def start(self) -> None:
         """Begin to compare."""
@@ -85,14 +84,14 @@ class Shadow:
                 found += _compared(one)
             except Exception as error:
                 # The challenger's failure is nobody's but its own. The message may quote a customer.
-                self.dropped += len(one.insights)
+                live_metrics().dropped.inc(len(one.insights))
                 _LOGGER.warning("the challenger failed in the shadow: %s", type(error).__name__)
         try:
             if found:
                 self._log.keep(found)
-                self.compared += len(found)
+                live_metrics().compared.inc(len(found))
         except ForesightError as error:
-            self.dropped += len(found)
+            live_metrics().dropped.inc(len(found))
             _LOGGER.warning("%s", error.what)
 
 

@@ -1,4 +1,4 @@
-"""What the challengers said beside the champions, kept in the state's database for comparison; nothing is shown of it."""
+"""What the challengers said beside the champions, kept in the state's database to compare them; it is never shown."""
 
 from __future__ import annotations
 

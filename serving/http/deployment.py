@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from kernel.clock import utc_now
 from kernel.errors import UsageError
 from kernel.service_settings import ServiceSettings
+from serving.challenger import Challenger
 from serving.feedback.store import DecisionStore
 from serving.insights import InsightSource
+
+if TYPE_CHECKING:
+    from serving.live import Answering, LiveModels
 
 API_KEY_VARIABLE = "FORESIGHT_API_KEY"
 _HEX = frozenset("0123456789abcdef")
@@ -67,17 +72,33 @@ def _digest(key: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Models, store and limits of one running service; ``clock`` is the edge where the present enters."""
+    """What one request is answered with, from its beginning to its end.
+
+    Attributes:
+        source: the champions, over catalogue and features.
+        clock: the edge where the present enters.
+        challenger: the models beside the champions.
+        live: puts other models in use while the service runs; None where they stay the same.
+    """
 
     source: InsightSource
     store: DecisionStore
     limits: Limits
     clock: Callable[[], datetime] = utc_now
+    challenger: Challenger | None = None
+    live: LiveModels | None = None
+
+    def source_for(self, customer_id: str) -> InsightSource:
+        """What answers for a customer: the challenger for those of the canary."""
+        if self.challenger is not None and self.challenger.takes(customer_id):
+            return self.challenger.source
+        return self.source
 
 
 @dataclass(slots=True)
 class Slot:
-    """Where the deployment is put once it is open; middleware and routes are built before that."""
+    """Where the deployment is put once it is open; middleware and routes are built before that. A request takes it once
+    and keeps it: what is put in use meanwhile is for the next one."""
 
     current: Deployment | None = field(default=None)
 
@@ -87,3 +108,7 @@ class Slot:
         if self.current is None:
             raise RuntimeError("the service has not started")
         return self.current
+
+    def put(self, answering: Answering) -> None:
+        """Let other models answer from the next request on."""
+        self.current = replace(self.deployment, source=answering.source, challenger=answering.challenger)

@@ -10,9 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.deployment import Limits, Slot
 from serving.http.envelope import REAL_PATH
-from serving.http.failures import log_failure
-from serving.http.paths import HEALTH, OTHER, PANEL, POSTS
-from serving.http.problems import INTERNAL, Problem, problem_of_response
+from serving.http.failures import answered
+from serving.http.paths import HEALTH, OTHER, PANEL, POSTS, READYZ
+from serving.http.problems import Problem, problem_of_response
+from serving.http.readiness import readiness
 from serving.panel import content_security_policy, render_locked
 
 API_KEY_HEADER = "X-API-Key"
@@ -35,6 +36,9 @@ class Guard:
         template: str = scope["path"]
         path: str = scope.get(REAL_PATH, template)
         scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
+        if template == READYZ:
+            await (await readiness(self._slot.deployment))(scope, receive, send)
+            return
         limits = self._slot.deployment.limits
         refusal = _refusal(scope, template, limits)
         if refusal is not None:
@@ -58,9 +62,9 @@ class Guard:
             await self._app(scope, receive, watched)
         except Exception as error:
             # Further out, BentoML's time limit would hold the answer back until it runs out.
-            log_failure(error)
+            problem = answered(error)
             if not started:
-                await Problem(500, "internal", INTERNAL).response()(scope, receive, send)
+                await problem.response()(scope, receive, send)
 
 
 def _refusal(scope: Scope, template: str, limits: Limits) -> Response | None:

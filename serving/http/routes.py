@@ -57,7 +57,7 @@ def _panel(slot: Slot) -> Endpoint:
         except Exception as error:
             return _panel_failure(error)
         nonce = secrets.token_urlsafe(16)
-        context = AnswerContext.of(deployment.source)
+        context = AnswerContext.of(deployment.source_for(insight.score.customer_id))
         page = render_panel(insight, context, changes=changes, nonce=nonce, feedback_url=FEEDBACK_PATH)
         return _page(page, nonce)
 
