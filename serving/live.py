@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from features.engine.manifest import SnapshotManifest
 from features.engine.online import OnlineStore, OnlineUnavailableError
 from kernel.clock import utc_now
-from kernel.errors import ForesightError, RegistryError
+from kernel.errors import ForesightError, RegistryError, UsageError
 from kernel.model_registry import ModelRegistry
 from kernel.settings import Settings
 from serving.challenger import Challenger
@@ -105,8 +105,25 @@ class LiveModels:
             kept = self._copy.find()
             if kept is None or versions_of(kept) == versions_of(wanted):
                 raise
+            answering = self._open(kept, None, manifest)
             self._refuse(error)
-            return self._open(kept, None, manifest)
+            return answering
+
+    def first_or_waiting(self) -> Answering:
+        """The same; where there is nothing to answer with yet, what says so (503) until there is.
+
+        Raises:
+            UsageError: the configuration or the catalogue is wrong.
+        """
+        try:
+            return self.first()
+        except UsageError:
+            raise
+        except ForesightError as error:
+            # A worker that ended here would be started again and again.
+            _LOGGER.warning("waiting for models: %s", error)
+            source: Any = NoModelsYet()
+            return Answering(source)
 
     def poll(self) -> Answering | None:
         """What answers from now on; None where all stays as it is. What cannot be used is refused: the old stays."""
@@ -240,9 +257,3 @@ class NoModelsYet:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ModelsUnavailableError
-
-
-def waiting() -> Answering:
-    """What answers 503 to every question."""
-    source: Any = NoModelsYet()
-    return Answering(source)

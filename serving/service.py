@@ -16,7 +16,7 @@ import bentoml
 from bentoml import Service
 from starlette.types import ASGIApp
 
-from kernel.errors import ForesightError, UsageError
+from kernel.errors import UsageError
 from kernel.settings import load_settings
 from serving.feedback.store import DecisionStore
 from serving.http import operations, paths
@@ -128,20 +128,13 @@ def _configured_deployment() -> Deployment:
             where=CONFIG_VARIABLE,
             fix="Start it with: foresight serve -c foresight.toml",
         )
-    from serving.live import LiveModels, waiting  # the models' libraries load in the worker only
+    from serving.live import LiveModels  # the models' libraries load in the worker only
 
     settings = load_settings(path)
     limits = Limits.of(settings.service, os.environ)
     store = DecisionStore(settings.state_url)
     live = LiveModels(settings)
-    try:
-        answering = live.first()
-    except UsageError:
-        raise
-    except ForesightError as error:
-        # A worker that ended here would be started again and again; this one answers 503 until there are models.
-        logging.getLogger("foresight.live").warning("waiting for models: %s", error)
-        answering = waiting()
+    answering = live.first_or_waiting()
     return Deployment(answering.source, store, limits, challenger=answering.challenger, live=live)
 
 

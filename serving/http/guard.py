@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.deployment import Limits, Slot
 from serving.http.envelope import REAL_PATH
-from serving.http.failures import answered
+from serving.http.failures import log_failure
 from serving.http.paths import HEALTH, OTHER, PANEL, POSTS, READYZ
-from serving.http.problems import Problem, problem_of_response
+from serving.http.problems import INTERNAL, Problem, problem_of_response
 from serving.http.readiness import readiness
 from serving.panel import content_security_policy, render_locked
 
@@ -62,9 +62,9 @@ class Guard:
             await self._app(scope, receive, watched)
         except Exception as error:
             # Further out, BentoML's time limit would hold the answer back until it runs out.
-            problem = answered(error)
+            log_failure(error)
             if not started:
-                await problem.response()(scope, receive, send)
+                await Problem(500, "internal", INTERNAL).response()(scope, receive, send)
 
 
 def _refusal(scope: Scope, template: str, limits: Limits) -> Response | None:

@@ -55,7 +55,7 @@ def _panel(slot: Slot) -> Endpoint:
         try:
             insight, changes = await operations.insight_to_show(deployment, request.path_params["customer_id"])
         except Exception as error:
-            return _panel_failure(error)
+            return _page_of_failure(error)
         nonce = secrets.token_urlsafe(16)
         context = AnswerContext.of(deployment.source_for(insight.score.customer_id))
         page = render_panel(insight, context, changes=changes, nonce=nonce, feedback_url=FEEDBACK_PATH)
@@ -64,7 +64,7 @@ def _panel(slot: Slot) -> Endpoint:
     return panel
 
 
-def _panel_failure(error: Exception) -> Response:
+def _page_of_failure(error: Exception) -> Response:
     problem = answered(error)
     if isinstance(error, NotFoundError):
         title, text = "No such customer", "No customer with this id is known. Check the id in the address."
@@ -78,7 +78,10 @@ def _index(slot: Slot) -> Endpoint:
     async def index(_: Request) -> Response:
         source = slot.deployment.source
         nonce = secrets.token_urlsafe(16)
-        return _page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce)
+        try:
+            return _page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce)
+        except Exception as error:
+            return _page_of_failure(error)
 
     return index
 
