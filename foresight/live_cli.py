@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from kernel.settings import Settings
+
 _out = Console()
-_FOLLOWS = "A service that runs follows within [service] poll_seconds ({seconds:g} s), once the model passed its check."
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="foresight.toml, or the folder that holds it.")]
 
@@ -37,11 +39,13 @@ def promote(
     name = settings.model_name(kind.value)
     before = registry.champion(name)
     registry.promote(name, version)
-    verdict = registry.verdict(registry.require(name))
-    _out.print(f"{name}/{version} is the champion{'' if before is None else f', in place of {before}'}.")
+    champion = registry.require(name)
+    replaced = "" if before in (None, champion) else f", in place of {before}"
+    _out.print(f"{champion} is the champion{replaced}.")
+    verdict = registry.verdict(champion)
     if verdict is not None:
         _out.print(f"The gate said of it: {verdict}", soft_wrap=True, markup=False, highlight=False)
-    _out.print(_FOLLOWS.format(seconds=settings.service.poll_seconds), soft_wrap=True)
+    _say_when(settings)
 
 
 def rollback(
@@ -57,7 +61,17 @@ def rollback(
     name = settings.model_name(kind.value)
     taken_back = registry.require(name)
     _out.print(f"{registry.rollback(name)} is the champion again, in place of {taken_back}.")
-    _out.print(_FOLLOWS.format(seconds=settings.service.poll_seconds), soft_wrap=True)
+    _say_when(settings)
+
+
+def _say_when(settings: Settings) -> None:
+    _out.print(
+        f"A service that runs follows within [service] poll_seconds ({settings.service.poll_seconds:g} s), once the "
+        "model has passed its check.",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
 
 
 def shadow_report(config: Config = Path("foresight.toml")) -> None:
@@ -69,4 +83,4 @@ def shadow_report(config: Config = Path("foresight.toml")) -> None:
     settings = load_settings(config)
     found = agreement(ShadowLog.of(settings).read())
     for line in agreement_lines(found, settings.project.currency):
-        _out.print(line, soft_wrap=isinstance(line, str))
+        _out.print(line, soft_wrap=isinstance(line, str), markup=False)

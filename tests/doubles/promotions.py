@@ -103,8 +103,8 @@ def expected_of(shop: Shop, versions: range) -> dict[str, dict[str, float]]:
     return found
 
 
-def promote_under_load(shop: Shop, promotions: int, clients: int = 4) -> Load:
-    """Promote so many times while clients ask; each next time when the one before is in use."""
+def promote_under_load(shop: Shop, promotions: int, *, clients: int = 4, pause: float = 0.1) -> Load:
+    """Promote so many times while clients ask; each next time ``pause`` seconds after the one before is in use."""
     with shop.served() as (client, live):
         load = Load(str(client.base_url), expected_of(shop, range(1, 4)), [(time.monotonic(), "shop-churn/1")])
         with load.running(clients):
@@ -117,5 +117,5 @@ def promote_under_load(shop: Shop, promotions: int, clients: int = 4) -> Load:
                     time.sleep(0.02)
                 if live.state.champions[0] != name:
                     load.errors.append(f"{name} was not put in use: {live.state}")
-                time.sleep(0.1)
+                time.sleep(pause)
     return load

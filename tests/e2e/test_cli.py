@@ -356,7 +356,8 @@ def serve(folder: Path) -> Ran:
 def test_serve_before_train_starts_no_server(untrained: Path) -> None:
     ran = serve(untrained)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.error() == no_champion(untrained)
+    nothing = ("There is no model registry here.", str(untrained / "registry"), "Run foresight train first.")
+    assert ran.error() == nothing
     assert sorted(path.name for path in untrained.iterdir()) == ["actions.toml", "foresight.toml"]
 
 
@@ -376,7 +377,7 @@ def test_a_model_whose_files_are_gone_starts_no_server(run: Run, nothing_lost: T
         manifest.unlink()
     ran = serve(untrained)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.error()[0] == "The files of churn/1 are gone."
+    assert ran.error()[0] == "churn/1 cannot be used. The model's files are gone."
 
 
 def running(text: str) -> str:

@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore::DeprecationW
 
 
 def test_twenty_promotions_under_load(tmp_path: Path) -> None:
-    load = promote_under_load(make_shop(tmp_path / "shop"), promotions=20)
+    load = promote_under_load(make_shop(tmp_path / "shop"), promotions=20, pause=1.0)
     print(f"{load.answers.total():,} answers, {dict(load.answers)}, {len(load.errors)} errors")
     assert load.errors == []
     assert set(load.answers) == {"shop-churn/1", "shop-churn/2", "shop-churn/3"}
-    assert load.answers.total() > 1000
+    assert load.answers.total() > 500
