@@ -12,10 +12,10 @@ import httpx
 import pandas as pd
 
 from features.engine.online import OnlineStore
-from kernel.churn_predictor import ChurnPredictor
 from kernel.model_registry import ModelRegistry, TrainingData, TrainingRun
+from kernel.predictions import Predictor
 from kernel.settings import Settings, load_settings
-from kernel.value_predictor import ValuePredictor
+from kernel.uplift_predictor import ActionEffect, EffectStatus, UpliftManifest, UpliftPredictor
 from serving.feedback.store import DecisionStore
 from serving.http.deployment import Deployment, Limits
 from serving.live import LiveModels
@@ -130,6 +130,7 @@ def make_shop(folder: Path) -> Shop:
         _register(shop, "churn", churn_predictor(seed=seed), f"churn{number}")
     for number, scale in enumerate((0.01, 0.02), start=1):
         _register(shop, "value", value_predictor(scale=scale), f"value{number}")
+    _register(shop, "uplift", effects(), "uplift1")
     for kind in ("churn", "value"):
         shop.registry.promote(f"shop-{kind}", 1)
     shop.registry.set_alias("shop-churn", "challenger", 2)
@@ -137,7 +138,30 @@ def make_shop(folder: Path) -> Shop:
     return shop
 
 
-def _register(shop: Shop, kind: str, predictor: ChurnPredictor | ValuePredictor, name: str) -> None:
+def effects() -> UpliftPredictor:
+    """The coupon, with the same effect on everybody."""
+    coupon = ActionEffect(
+        action="coupon",
+        effect=0.25,
+        error=0.01,
+        centre=(0.0, 0.0, 0.0),
+        positives=100,
+        controls=100,
+        status=EffectStatus.LEARNING,
+    )
+    manifest = UpliftManifest(
+        project="shop",
+        currency="USD",
+        as_of=AS_OF,
+        data_fingerprint=FINGERPRINT,
+        columns=(),
+        outcomes=(),
+        siblings=(coupon,),
+    )
+    return UpliftPredictor(manifest, {})
+
+
+def _register(shop: Shop, kind: str, predictor: Predictor, name: str) -> None:
     run = TrainingRun(
         name=f"shop-{kind}",
         kind=kind,

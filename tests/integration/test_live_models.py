@@ -74,6 +74,23 @@ def test_promotion_and_rollback_are_followed(shop: Shop, tmp_path: Path) -> None
     assert again == first
 
 
+def test_learned_effects_are_followed(shop: Shop, tmp_path: Path) -> None:
+    shop = shop.copied(tmp_path / "shop")
+    live = LiveModels(shop.settings)
+    [before] = live.first().source.by_ids([ONE])
+    shop.registry.promote("shop-uplift", 1)
+    answering = live.poll()
+    assert answering is not None
+    [after] = answering.source.by_ids([ONE])
+    assert before.decision is not None
+    assert after.decision is not None
+    assert before.decision.model_versions == ("shop-churn/1", "shop-value/1")
+    assert after.decision.model_versions == ("shop-churn/1", "shop-uplift/1", "shop-value/1")
+    assert [one.uplift for one in before.decision.candidates if one.action_id == "coupon"] == [0.05]
+    assert [one.uplift for one in after.decision.candidates if one.action_id == "coupon"] == [0.25]
+    live.stop()
+
+
 def test_a_damaged_model_is_refused_and_the_old_one_answers(shop: Shop, tmp_path: Path) -> None:
     shop = shop.copied(tmp_path / "shop")
     booster = shop.files_of("shop-churn", 2) / "booster.txt"

@@ -19,7 +19,7 @@ KNOWN = {str(name): 1 for name in EXAMPLE.columns}
 
 
 def stored(predictor: Predictor, folder: Path) -> Path:
-    saved(predictor, folder)  # pyright: ignore[reportArgumentType]
+    saved(predictor, folder)
     keep_golden(folder, EXAMPLE, predictions(load_predictor(folder), EXAMPLE))
     return folder
 
