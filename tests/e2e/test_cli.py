@@ -19,12 +19,14 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate")
+OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "judge", "relocate")
+OF_LIVE = ("promote", "rollback", "shadow-report")
 OF_ACTIONS = ("plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
-COMMANDS = (*OF_MODELS, *OF_ACTIONS)
+COMMANDS = (*OF_MODELS, *OF_LIVE, *OF_ACTIONS)
 
 NEEDED = {
     "rollback": ("churn",),
+    "promote": ("churn", "1"),
     "plan-pilot": ("type_a",),
     "check-effect": ("campaign_received", "--start", "2017-08-08", "--days", "47"),
 }
