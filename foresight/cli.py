@@ -14,6 +14,7 @@ from rich.console import Console
 from foresight.access_cli import keys, panel_token
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
+from foresight.live_cli import promote, rollback, shadow_report
 from foresight.monitoring_cli import monitor
 from foresight.operations_cli import doctor
 from kernel.errors import ForesightError
@@ -45,6 +46,9 @@ app.command(epilog="Example: foresight monitor -c examples/complete_journey --ou
     monitor
 )
 app.command(epilog="Example: foresight doctor -c examples/complete_journey")(doctor)
+app.command(epilog="Example: foresight promote churn 3 -c examples/complete_journey")(promote)
+app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")(rollback)
+app.command("shadow-report", epilog="Example: foresight shadow-report -c examples/complete_journey")(shadow_report)
 out = Console()
 problems = Console(stderr=True)
 
@@ -55,14 +59,6 @@ AsOf = Annotated[
         "--as-of", help="Moment of knowledge, such as 2017-11-01; default: the day after the last transaction."
     ),
 ]
-
-
-class ModelKind(StrEnum):
-    """The models of a project."""
-
-    CHURN = "churn"
-    VALUE = "value"
-    UPLIFT = "uplift"
 
 
 class ReportFormat(StrEnum):
@@ -220,17 +216,15 @@ def serve(
     from foresight.service_process import service_command, service_environment
     from kernel.settings import load_settings
     from serving.http.safety import require_safe
-    from serving.runtime import open_runtime
+    from serving.live import LiveModels
 
     settings = load_settings(config)
     require_safe(settings.service, os.environ, host or settings.service.host)
-    # Opened once here, so that a missing model is an error before the server starts, not a worker that dies again
-    # and again.
-    runtime = open_runtime(config)
-    settings = runtime.settings
+    # Opened once here, so that a missing model is an error before the server starts, not a service that waits for it.
+    as_of = LiveModels(settings).first().source.as_of
     service = settings.service.model_copy(update={} if workers is None else {"workers": workers})
     bound, number = host or service.host, port or service.port
-    out.print(f"http://{bound}:{number}  features as of {runtime.as_of:%Y-%m-%d}; stop with Ctrl-C")
+    out.print(f"http://{bound}:{number}  features as of {as_of:%Y-%m-%d}; stop with Ctrl-C")
     command = service_command(bound, number, stop_seconds=service.stop_seconds)
     home = settings.state_folder / "service" / str(number)
     os.execve(command[0], command, service_environment(settings.file, home=home, settings=service))
@@ -362,23 +356,6 @@ def evaluate_policy(
     for line in policy_lines(page):
         out.print(line, soft_wrap=isinstance(line, str))
     out.print(f"Report: {writes}", soft_wrap=True)
-
-
-@app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")
-def rollback(
-    kind: Annotated[ModelKind, typer.Argument(help="Which model to take back.")],
-    config: Config = Path("foresight.toml"),
-) -> None:
-    """Put the version back in use that the present champion replaced."""
-    from kernel.model_registry import ModelRegistry
-    from kernel.settings import load_settings
-
-    settings = load_settings(config)
-    registry = ModelRegistry.of(settings)
-    name = settings.model_name(kind.value)
-    taken_back = registry.require(name)
-    out.print(f"{registry.rollback(name)} is the champion again, in place of {taken_back}.")
-    out.print("A service that runs goes on with the model it has loaded: start it again.")
 
 
 @app.command(epilog="Example: foresight judge customers.csv --label Churn --customer customerID")

@@ -34,7 +34,7 @@ from serving.campaign import Campaign, plan_campaign
 from serving.decisioning.state import CampaignPrices
 from serving.feedback.store import DecisionStore
 from serving.insights import Insight
-from serving.runtime import Runtime, load_scorer, open_runtime_on
+from serving.runtime import Runtime, load_effects, load_scorer, open_runtime_on
 from serving.scoring.scorer import Scorer
 from training.backtest import BacktestResult, Trainer, backtest
 from training.dataset import DatasetBuilder, LabelledSet, TrainingSet
@@ -243,7 +243,8 @@ class Project:
         # Of a past moment, what was decided and reported later is not known.
         past = snapshot.as_of < self.default_as_of()
         decided_at = snapshot.as_of if past else None
-        return open_runtime_on(self.settings, scorer, snapshot, decided_at=decided_at)
+        learned = load_effects(self.settings)
+        return open_runtime_on(self.settings, scorer, snapshot, learned=learned, decided_at=decided_at)
 
     def score(self, *, as_of: Moment) -> pd.DataFrame:
         """Score every customer: the columns of the scores file."""

@@ -26,6 +26,7 @@ import pandas as pd
 from kernel.artefacts import MANIFEST
 from kernel.clock import iso
 from kernel.errors import RegistryError, did_you_mean
+from kernel.golden import keep_golden
 from kernel.predictions import load_predictor, predictions
 from kernel.registry_database import RegistryDatabase
 from kernel.settings import Settings
@@ -62,6 +63,14 @@ class ModelVersion:
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A registered model, and the folder of its native files."""
+
+    version: ModelVersion
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,20 @@ class ModelRegistry:
         """The version in use; None when there is none yet."""
         return self.resolve(name, CHAMPION)
 
+    def aliased(self) -> dict[tuple[str, str], StoredModel]:
+        """Registered name and alias -> what the alias points at, all as of one moment.
+
+        It asks the database and not MLflow, so that a service can look often and without MLflow in its memory.
+
+        Raises:
+            RegistryError: there is no registry (any more), it was moved, or it does not answer.
+        """
+        self._check_place()
+        return {
+            (one.name, one.alias): StoredModel(ModelVersion(one.name, one.version, one.run_id), _native(one.place))
+            for one in self.database.aliased()
+        }
+
     def require(self, name: str, alias: str = CHAMPION) -> ModelVersion:
         """The version under an alias.
 
@@ -209,7 +232,8 @@ class ModelRegistry:
         self.set_alias(name, CHAMPION, version)
 
     def rollback(self, name: str) -> ModelVersion:
-        """Make the version champion that the present one replaced; again, and it is the one before that.
+        """Make the version champion that the present one replaced; again, and it is the one before that. What is taken
+        back is no challenger any more.
 
         Raises:
             RegistryError: there is no champion, or it replaced none.
@@ -224,6 +248,10 @@ class ModelRegistry:
                 fix="Train again, or set the alias 'champion' in MLflow.",
             )
         self.set_alias(name, CHAMPION, int(before))
+        if self.resolve(name, CHALLENGER) == champion:
+            # Else a service with a canary would go on to answer some customers with what was just taken back.
+            with self._told():
+                self._client.delete_registered_model_alias(name, CHALLENGER)
         return self.require(name)
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
@@ -242,6 +270,11 @@ class ModelRegistry:
         with self._told():
             return dict(self._client.get_run(version.run_id).data.metrics)
 
+    def verdict(self, version: ModelVersion) -> str | None:
+        """What the gate said of a version when it was trained; None where it was not asked."""
+        with self._told():
+            return self._client.get_model_version(version.name, str(version.version)).tags.get("verdict")
+
     def download(self, version: ModelVersion) -> Path:
         """The folder of a version's native files, in place, to be read only.
 
@@ -252,7 +285,7 @@ class ModelRegistry:
         with self._told():
             self._version(version.name, version.version)
             place = self._client.get_model_version_download_uri(version.name, str(version.version))
-        folder = Path(unquote(urlparse(place).path) if place.startswith("file:") else place) / "artifacts" / NATIVE
+        folder = _native(place)
         if not (folder / MANIFEST).is_file():
             raise RegistryError(
                 f"The files of {version} are gone.", where=str(folder), fix="Run foresight train again."
@@ -371,6 +404,10 @@ class ModelRegistry:
             ) from error
 
 
+def _native(place: str) -> Path:
+    return Path(unquote(urlparse(place).path) if place.startswith("file:") else place) / "artifacts" / NATIVE
+
+
 @cache
 def _mlflow() -> Any:
     """MLflow, imported at first need: it takes seconds."""
@@ -418,6 +455,7 @@ def _log_model(run: TrainingRun, expected: pd.DataFrame) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         native = Path(scratch) / NATIVE  # MLflow keeps the folder's name, which is how download finds it
         shutil.copytree(run.folder, native)
+        keep_golden(native, example, expected)
         return _mlflow().pyfunc.log_model(
             name=run.kind,
             python_model=str(SCRIPT),

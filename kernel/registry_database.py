@@ -24,6 +24,17 @@ PLACES = (
 
 
 @dataclass(frozen=True)
+class AliasedVersion:
+    """What an alias of a registered model points at; ``place`` is the folder, or the URL, of the version's files."""
+
+    name: str
+    alias: str
+    version: int
+    run_id: str
+    place: str
+
+
+@dataclass(frozen=True)
 class RegistryDatabase:
     """``mlflow.db`` and ``artifacts/`` in one folder."""
 
@@ -87,6 +98,19 @@ class RegistryDatabase:
             ).fetchall()
         folders = {Path(location).parent.parent for (location,) in rows}
         return tuple(sorted(folders - {self.folder}))
+
+    def aliased(self) -> tuple[AliasedVersion, ...]:
+        """What all aliases of all models point at, as of one moment.
+
+        Raises:
+            RegistryError: the database does not answer.
+        """
+        with self._connected() as connection:
+            rows = connection.execute(
+                "SELECT name, alias, version, run_id, storage_location FROM registered_model_aliases"
+                " JOIN model_versions USING (workspace, name, version)"
+            )
+            return tuple(AliasedVersion(*row) for row in rows)
 
     def relocate(self) -> int:
         """Write this folder's place over the former ones, in one transaction; the number of changed values.

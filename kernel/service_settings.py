@@ -44,6 +44,8 @@ class ServiceSettings(Section):
     ``environment``: a service in development answers on loopback only; one in production asks for keys and refuses to
     start with weak ones. ``requests_per_minute``: of each caller, for keys without a figure of their own.
     It stops within ``drain_seconds`` (still answering, no longer ready) and ``stop_seconds`` (requests in flight).
+    Every ``poll_seconds`` it looks which models the registry names. ``shadow``: the alias whose models are compared
+    with the champions, unseen. ``canary``: the share of customers whom the challengers answer.
     """
 
     host: str = "127.0.0.1"
@@ -64,3 +66,6 @@ class ServiceSettings(Section):
     metrics: bool = True
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    poll_seconds: float = Field(default=10, gt=0, le=3600)
+    shadow: Literal["challenger"] | None = None
+    canary: float = Field(default=0, ge=0, le=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from kernel.errors import ForesightError
 from kernel.types import LowerBand, Score
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ class Insight:
 
     score: Score
     decision: Decision | None
+
+
+class ModelsUnavailableError(ForesightError):
+    """There is nothing to answer with yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service has no models yet.",
+            where="model registry",
+            fix="Try again; GET /readyz says what it waits for.",
+        )
 
 
 class InsightSource(Protocol):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from features.contract.policies import Policies
 from features.definitions import project_features
 from features.engine.definition import FeatureSet
-from features.engine.online import OnlineStore
 from features.engine.snapshot import Snapshot, StoredFeatures, StoredRows
 from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import utc_now
@@ -23,7 +21,7 @@ from kernel.errors import NotFoundError, UsageError, did_you_mean
 from kernel.feature_rows import Features, rows_of
 from kernel.model_registry import ModelRegistry
 from kernel.segment import SegmentValue
-from kernel.settings import Settings, load_settings
+from kernel.settings import Settings
 from kernel.types import LowerBand
 from kernel.uplift_predictor import UpliftPredictor
 from kernel.value_predictor import ValuePredictor
@@ -304,37 +302,25 @@ class Runtime:
         )
 
 
-def open_runtime(config: str | Path, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """Open what a project's service needs: customers are looked up in the online store.
-
-    Raises:
-        UsageError: the configuration or the catalogue is wrong.
-        RegistryError: a champion is missing.
-        NotFoundError: no snapshot was published yet.
-    """
-    settings = load_settings(config)
-    scorer = load_scorer(settings)
-    return open_runtime_on(settings, scorer, OnlineStore.of(settings), clock=clock)
-
-
 def open_runtime_on(
     settings: Settings,
     scorer: Scorer,
     stored: StoredFeatures,
     *,
+    learned: LearnedEffects | None = None,
     clock: Callable[[], datetime] = utc_now,
     decided_at: datetime | None = None,
 ) -> Runtime:
     """The runtime over stored features: a snapshot at hand, or the online store.
 
     Args:
+        learned: the model of the actions' effects that decisions go by; None for the catalogue's assumptions.
         decided_at: of a past moment: what was decided and reported later does not count; None for the present.
     """
     manifest = stored.current_manifest()
     features = project_features(settings, manifest.attributes).only(manifest.feature_versions)
     catalogue = open_catalogue(settings, features)
     bands = BandLog.of(settings)
-    learned = None if catalogue is None else load_effects(settings)
     return Runtime(
         settings=settings,
         scorer=scorer,
@@ -345,7 +331,7 @@ def open_runtime_on(
         policy=PolicySettings(holdout=settings.actions.holdout),
         clock=clock,
         bands=bands,
-        learned=learned,
+        learned=None if catalogue is None else learned,
         state=StateReader.of(settings),
         decided_at=decided_at,
     )

@@ -13,7 +13,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
-from anyio import to_thread
 from bentoml import Service
 from starlette.types import ASGIApp
 
@@ -29,6 +28,7 @@ from serving.http.failures import WithoutCustomers, answered
 from serving.http.guard import Guard
 from serving.http.logs import configure_logging
 from serving.http.metrics import Metrics
+from serving.http.readiness import is_ready
 from serving.http.routes import get_routes
 from serving.http.safety import require_safe
 from serving.schemas import (
@@ -99,6 +99,8 @@ def make_service(
             slot.current = open_deployment()
             if settings is not None:
                 drain_on_sigterm(slot.drain, settings().drain_seconds)
+            if slot.current.live is not None:
+                slot.current.live.start(slot.put)
             # Everything loaded so far lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -134,11 +136,13 @@ def make_service(
             _configure_logs(settings)
 
         async def __is_ready__(self) -> bool:
-            return not slot.draining and await to_thread.run_sync(slot.deployment.store.is_available)
+            return await is_ready(slot)
 
         @bentoml.on_shutdown
         def close(self) -> None:
-            """Bring to disk what waits for it, and give the database back."""
+            """Bring to disk what waits for it, and give the databases back."""
+            if slot.deployment.live is not None:
+                slot.deployment.live.stop()
             slot.deployment.store.close()
             stop_tracing()
 
@@ -185,20 +189,23 @@ def _configured_settings() -> ServiceSettings:
 
 def _configured_deployment() -> Deployment:
     path = _config()
-    from serving.runtime import open_runtime  # the models' libraries load in the worker only
+    from serving.live import LiveModels  # the models' libraries load in the worker only
     from serving.scoring.ledger import ScoreLedger
 
     settings = load_settings(path)
     require_safe(settings.service, os.environ, settings.service.host)
     limits = Limits.of(settings.service, os.environ)
-    metrics = Metrics() if settings.service.metrics else None
+    live = LiveModels(settings)
+    answering = live.first_or_waiting()
     return Deployment(
-        open_runtime(path),
+        answering.source,
         DecisionStore(settings.state_url),
         limits,
         history=ScoreLedger.of(settings).history,
         language=settings.project.language,
-        metrics=metrics,
+        metrics=Metrics() if settings.service.metrics else None,
+        challenger=answering.challenger,
+        live=live,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kernel.clock import utc_now
 from kernel.service_settings import ServiceSettings
+from serving.challenger import Challenger
 from serving.feedback.store import DecisionStore
 from serving.http.keys import ApiKey, configured_keys
 from serving.http.metrics import Metrics
@@ -16,6 +17,7 @@ from serving.http.tokens import configured_secrets
 from serving.insights import InsightSource
 
 if TYPE_CHECKING:
+    from serving.live import Answering, LiveModels
     from serving.scoring.ledger import PastScore
 
 
@@ -68,16 +70,18 @@ def _no_history(_customer_id: str, _until: datetime) -> Sequence[PastScore]:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What one running service answers with.
+    """What one request is answered with, from its beginning to its end.
 
     Attributes:
-        source: the models.
+        source: the champions, over catalogue and features.
         store: where decisions and feedback are kept.
         limits: of requests.
         clock: the edge where the present enters.
         history: the past scores of a customer up to a moment, rising.
         language: the project's, in which reasons are worded.
         metrics: what is counted; None where nothing is.
+        challenger: the models beside the champions.
+        live: puts other models in use while the service runs; None where they stay the same.
     """
 
     source: InsightSource
@@ -87,12 +91,21 @@ class Deployment:
     history: Callable[[str, datetime], Sequence[PastScore]] = _no_history
     language: str = "en"
     metrics: Metrics | None = field(default_factory=Metrics)
+    challenger: Challenger | None = None
+    live: LiveModels | None = None
+
+    def source_for(self, customer_id: str) -> InsightSource:
+        """What answers for a customer: the challenger for those of the canary."""
+        if self.challenger is not None and self.challenger.takes(customer_id):
+            return self.challenger.source
+        return self.source
 
 
 @dataclass(slots=True)
 class Slot:
-    """Where the deployment is put once it is open; middleware and routes are built before that. ``draining``: it is
-    about to stop, and takes no new work."""
+    """Where the deployment is put once it is open; middleware and routes are built before that. A request takes it once
+    and keeps it: what is put in use meanwhile is for the next one. ``draining``: it is about to stop, and takes no new
+    work."""
 
     current: Deployment | None = field(default=None)
     draining: bool = False
@@ -112,3 +125,7 @@ class Slot:
     def drain(self) -> None:
         """Be no longer ready."""
         self.draining = True
+
+    def put(self, answering: Answering) -> None:
+        """Let other models answer from the next request on."""
+        self.current = replace(self.deployment, source=answering.source, challenger=answering.challenger)

@@ -15,9 +15,10 @@ from serving.http.deployment import Deployment, Limits, Slot
 from serving.http.envelope import REAL_PATH, REAL_QUERY
 from serving.http.failures import REQUEST, log_failure
 from serving.http.json_depth import is_deeper_than
-from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC, customer_of
+from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC, READYZ, customer_of
 from serving.http.problems import INTERNAL, Problem, problem_of_response
 from serving.http.rate_limit import RateLimiter
+from serving.http.readiness import readiness
 from serving.panel import LANGUAGES, Notice, content_security_policy, notice_page, words_for
 
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
@@ -42,6 +43,9 @@ class Guard:
         template: str = scope["path"]
         path: str = scope.get(REAL_PATH, template)
         scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
+        if template == READYZ:
+            await (await readiness(self._slot))(scope, receive, send)
+            return
         deployment = self._slot.deployment
         limits, headers = deployment.limits, Headers(scope=scope)
         added = cors_headers(headers, limits.cors_origins)

@@ -30,6 +30,7 @@ from prometheus_client.registry import Collector
 
 from kernel.errors import ForesightError
 from serving.insights import Insight, InsightSource
+from serving.live_metrics import live_metrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -133,7 +134,8 @@ class Metrics:
         registry = CollectorRegistry()
         registry.register(_OfTheMoment(source, self._workers()))
         if self._folder is None:
-            return generate_latest(self._registry) + generate_latest(registry)
+            own = (self._registry, live_metrics().registry, registry)
+            return b"".join(generate_latest(one) for one in own)
         self._forget_the_dead()
         MultiProcessCollector(registry, path=str(self._folder))
         return generate_latest(registry)
@@ -179,7 +181,10 @@ class _OfTheMoment(Collector):
             "The moment of knowledge of the features in service, Unix time.",
             lambda: self._source.as_of.timestamp(),
         )
-        versions = self._source.versions()
+        try:
+            versions, trained_as_of = self._source.versions(), self._source.models_as_of()
+        except ForesightError:
+            return  # no models yet
         info = GaugeMetricFamily("foresight_model_info", "Which models answer; 1.", labels=["kind", "version"])
         for kind, version in (
             ("churn", versions.churn_model),
@@ -193,7 +198,7 @@ class _OfTheMoment(Collector):
             "The moment of knowledge that a model was trained with, Unix time.",
             labels=["kind"],
         )
-        for kind, moment in self._source.models_as_of().items():
+        for kind, moment in trained_as_of.items():
             trained.add_metric([kind], moment.timestamp())
         yield trained
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
 from anyio import to_thread
@@ -15,7 +17,7 @@ from serving.http.deployment import Deployment
 from serving.http.failures import log_failure
 from serving.http.problems import Problem
 from serving.http.tokens import TOKEN_SECRET_VARIABLE, PanelToken, expiry, panel_path, sign_token
-from serving.insights import Insight
+from serving.insights import Insight, InsightSource
 from serving.panel import Html, Words, insight_card
 from serving.schemas import (
     ChangesAnswer,
@@ -30,25 +32,28 @@ from serving.schemas import (
     ScoreAnswer,
     ScoreRequest,
 )
+from serving.shadow import Again
 from serving.telemetry import span
+
+Answered = tuple[Insight, AnswerContext]
+"""An insight, and what all answers of the models that made it share."""
 
 
 async def score(deployment: Deployment, request: ScoreRequest) -> ScoreAnswer:
     """Scores of the customers asked for; nothing is kept."""
-    insights = await _insights(deployment, request)
-    _count(deployment, insights)
-    context = AnswerContext.of(deployment.source)
-    return ScoreAnswer(scores=tuple(customer_score(insight, context) for insight in insights))
+    answers = await _insights(deployment, request)
+    _count(deployment, [insight for insight, _ in answers])
+    return ScoreAnswer(scores=tuple(customer_score(insight, context) for insight, context in answers))
 
 
 async def recommend(deployment: Deployment, request: ScoreRequest) -> RecommendationAnswer:
     """Decisions for the customers asked for, on disk before they are answered."""
     asked = perf_counter()
-    insights = await _insights(deployment, request)
+    answers = await _insights(deployment, request)
+    insights = [insight for insight, _ in answers]
     _count(deployment, insights)
     await _keep(deployment, insights, asked)
-    context = AnswerContext.of(deployment.source)
-    return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight in insights))
+    return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight, context in answers))
 
 
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
@@ -78,20 +83,21 @@ def make_panel_token(deployment: Deployment, request: PanelTokenRequest) -> Pane
 
 async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
     """The score of one stored customer."""
-    [insight] = deployment.source.by_ids([customer_id])
+    [(insight, context)] = _of_ids(deployment, [customer_id])
     _count(deployment, [insight])
-    return customer_score(insight, AnswerContext.of(deployment.source))
+    return customer_score(insight, context)
 
 
 async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:
     """What would bring one stored customer into a lower churn band."""
-    return changes_answer(*deployment.source.with_changes(customer_id))
+    return changes_answer(*deployment.source_for(customer_id).with_changes(customer_id))
 
 
 async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
     """The insight card of one stored customer; its decision is kept, because a person is about to see it."""
     asked = perf_counter()
-    insight, found = deployment.source.with_changes(customer_id)
+    source = deployment.source_for(customer_id)
+    insight, found = source.with_changes(customer_id)
     _count(deployment, [insight])
     await _keep(deployment, [insight], asked)
     try:
@@ -99,32 +105,62 @@ async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
     except OSError as error:
         log_failure(error)  # such as a file that was just removed for its age: a card without a trend is still a card
         past = ()
-    context = AnswerContext.of(deployment.source)
+    context = AnswerContext.of(source)
     return insight_card(words, insight, context, changes=found, past=past, language=deployment.language)
 
 
-async def _insights(deployment: Deployment, request: ScoreRequest) -> list[Insight]:
+async def _insights(deployment: Deployment, request: ScoreRequest) -> list[Answered]:
     if request.customer_id is not None:
         # One look-up is shorter than a change of thread.
-        return deployment.source.by_ids([request.customer_id])
+        return _of_ids(deployment, [request.customer_id])
     if request.profile is not None:
-        return [await _insight_of_profile(deployment, request.profile)]
+        return [await _of_profile(deployment, request.profile)]
     customer_ids = request.customer_ids or ()
     given, most = len(customer_ids), deployment.limits.max_ids
     if given > most:
         raise Problem(
             413, "too-many-ids", f"The request names {given:,} customers; at most {most:,} are answered at once."
         )
-    return await to_thread.run_sync(deployment.source.by_ids, customer_ids)
+    return await to_thread.run_sync(_of_ids, deployment, customer_ids)
 
 
-async def _insight_of_profile(deployment: Deployment, profile: ProfileInput) -> Insight:
+def _of_ids(deployment: Deployment, customer_ids: Sequence[str]) -> list[Answered]:
+    sources = [deployment.source_for(name) for name in customer_ids]
+    found: dict[str, Answered] = {}
+    # Compared by identity: a source of several customers is asked once.
+    for source in {id(source): source for source in sources}.values():
+        names = [name for name, its in zip(customer_ids, sources, strict=True) if its is source]
+        insights = source.by_ids(names)
+        context = AnswerContext.of(source)
+        found |= {name: (insight, context) for name, insight in zip(names, insights, strict=True)}
+        _shadowed(deployment, source, context, insights, partial(_by_ids, customer_ids=names))
+    return [found[name] for name in customer_ids]
+
+
+def _by_ids(source: InsightSource, customer_ids: Sequence[str]) -> list[Insight]:
+    return source.by_ids(customer_ids)
+
+
+async def _of_profile(deployment: Deployment, profile: ProfileInput) -> Answered:
+    source = deployment.source_for(profile.customer.customer_id)
     try:
-        return await to_thread.run_sync(deployment.source.by_profile, profile)
+        insight = await to_thread.run_sync(source.by_profile, profile)
     except (DataError, UsageError) as error:
         # Here the data are the client's, not the project's.
         wrong = FieldProblem(field=f"profile.{error.where}", message=error.what)
         raise Problem(400, "invalid-profile", f"{error.what} {error.fix}", errors=(wrong,)) from error
+    context = AnswerContext.of(source)
+    _shadowed(deployment, source, context, [insight], lambda other: [other.by_profile(profile)])
+    return insight, context
+
+
+def _shadowed(
+    deployment: Deployment, source: InsightSource, context: AnswerContext, insights: Sequence[Insight], again: Again
+) -> None:
+    """Let the challenger say afterwards what it would have said, where it is compared."""
+    other = deployment.challenger
+    if other is not None and other.shadow is not None and source is deployment.source:
+        other.shadow.offer(other.source, context.versions, insights, again)
 
 
 async def _keep(deployment: Deployment, insights: list[Insight], asked: float) -> None:

@@ -37,9 +37,7 @@ def panel(slot: Slot) -> Endpoint:
         try:
             shown = await operations.card(deployment, customer_id, words)
         except Exception as error:
-            notice = Notice.UNKNOWN if isinstance(error, NotFoundError) else Notice.UNAVAILABLE
-            page = notice_page(notice, words, customer_id, nonce=nonce, theme=theme)
-            return html_page(page, nonce, deployment, answered(error).status)
+            return page_of_failure(error, request, deployment, customer_id)
         return html_page(card_page(words, shown, customer_id, nonce=nonce, theme=theme), nonce, deployment)
 
     return endpoint
@@ -75,6 +73,14 @@ def element_file() -> Endpoint:
         return Response(script, media_type="text/javascript", headers=headers)
 
     return endpoint
+
+
+def page_of_failure(error: Exception, request: Request, deployment: Deployment, customer_id: str = "") -> Response:
+    """A page that says why there is nothing to show."""
+    notice = Notice.UNKNOWN if isinstance(error, NotFoundError) else Notice.UNAVAILABLE
+    words, theme, nonce = _words(request, deployment), _theme(request), secrets.token_urlsafe(16)
+    page = notice_page(notice, words, customer_id, nonce=nonce, theme=theme)
+    return html_page(page, nonce, deployment, answered(error).status)
 
 
 def html_page(html: str, nonce: str, deployment: Deployment, status: int = 200) -> Response:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from features.engine.online import OnlineUnavailableError
 from kernel.errors import ForesightError, NotFoundError
 from serving.feedback.errors import EventConflictError, StoreUnavailableError, UnknownActionError, UnknownDecisionError
+from serving.insights import ModelsUnavailableError
 from serving.schemas import FieldProblem, ProblemAnswer
 from serving.scoring.band_log import BandsUnavailableError
 
@@ -79,6 +80,7 @@ _KNOWN: tuple[tuple[type[ForesightError], int, str, dict[str, str]], ...] = (
     (UnknownDecisionError, 404, "unknown-decision", {}),
     (UnknownActionError, 400, "unknown-action", {}),
     (EventConflictError, 409, "event-conflict", {}),
+    (ModelsUnavailableError, 503, "not-ready", {"Retry-After": "5"}),
     (StoreUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (OnlineUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (BandsUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),

@@ -18,7 +18,7 @@ from serving.http.deployment import Deployment, Slot
 from serving.http.failures import answered
 from serving.http.metrics import CONTENT_TYPE
 from serving.http.openapi import openapi_document
-from serving.http.panel_routes import card, element_file, html_page, panel
+from serving.http.panel_routes import card, element_file, html_page, page_of_failure, panel
 from serving.http.problems import problem_of_response
 from serving.panel.index import render_index
 
@@ -54,10 +54,14 @@ def _of_customer(slot: Slot, operation: Callable[[Deployment, str], Awaitable[Ba
 
 
 def _index(slot: Slot) -> Endpoint:
-    async def index(_: Request) -> Response:
+    async def index(request: Request) -> Response:
         deployment = slot.deployment
         source, nonce = deployment.source, secrets.token_urlsafe(16)
-        return html_page(render_index(AnswerContext.of(source), source.as_of, nonce=nonce), nonce, deployment)
+        try:
+            page = render_index(AnswerContext.of(source), source.as_of, nonce=nonce)
+        except Exception as error:
+            return page_of_failure(error, request, deployment)
+        return html_page(page, nonce, deployment)
 
     return index
 

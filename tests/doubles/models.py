@@ -22,6 +22,7 @@ from kernel.artefacts import (
     percentile_grid,
 )
 from kernel.churn_predictor import ChurnPredictor
+from kernel.predictions import Predictor
 from kernel.purchases import PurchaseParameters
 from kernel.trained_range import TrainedRange
 from kernel.value_predictor import HORIZON_MONTHS, ValuePredictor, spend_at_pace
@@ -126,7 +127,7 @@ def value_predictor(**changes: object) -> ValuePredictor:
     return ValuePredictor(manifest.model_copy(update=changes), {"trees": trees})
 
 
-def saved(predictor: ChurnPredictor | ValuePredictor, folder: Path) -> Path:
+def saved(predictor: Predictor, folder: Path) -> Path:
     """The folder, with the predictor's native files."""
     folder.mkdir(parents=True)
     predictor.save(folder)

@@ -19,13 +19,15 @@ from foresight.cli import main
 from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
-OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "rollback", "judge", "relocate", "monitor")
+OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "judge", "relocate", "monitor")
+OF_LIVE = ("promote", "rollback", "shadow-report")
 OF_ACCESS = ("panel-token",)
 OF_ACTIONS = ("plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
-COMMANDS = (*OF_MODELS, *OF_ACTIONS, *OF_ACCESS)
+COMMANDS = (*OF_MODELS, *OF_LIVE, *OF_ACTIONS, *OF_ACCESS)
 
 NEEDED = {
     "rollback": ("churn",),
+    "promote": ("churn", "1"),
     "plan-pilot": ("type_a",),
     "panel-token": ("1746", "--user", "rep-7"),
     "check-effect": ("campaign_received", "--start", "2017-08-08", "--days", "47"),
@@ -358,7 +360,8 @@ def serve(folder: Path) -> Ran:
 def test_serve_before_train_starts_no_server(untrained: Path) -> None:
     ran = serve(untrained)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.error() == no_champion(untrained)
+    nothing = ("There is no model registry here.", str(untrained / "registry"), "Run foresight train first.")
+    assert ran.error() == nothing
     assert sorted(path.name for path in untrained.iterdir()) == ["actions.toml", "foresight.toml"]
 
 
@@ -378,7 +381,7 @@ def test_a_model_whose_files_are_gone_starts_no_server(run: Run, nothing_lost: T
         manifest.unlink()
     ran = serve(untrained)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.error()[0] == "The files of churn/1 are gone."
+    assert ran.error()[0] == "churn/1 cannot be used. The model's files are gone."
 
 
 def running(text: str) -> str:

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from foresight.doctor import State, examine
 from kernel.model_registry import ModelRegistry
 from kernel.settings import load_settings
-from serving.runtime import open_runtime
+from serving.live import LiveModels
 from serving.telemetry import stop_tracing, trace_with
 from tests.e2e.conftest import Trained
 
@@ -102,7 +102,7 @@ def test_look_up_score_and_decide_are_spans(trained: Trained) -> None:
     exporter = InMemorySpanExporter()
     trace_with(SimpleSpanProcessor(exporter))
     try:
-        open_runtime(trained.config).by_ids(trained.customers("scored", 1))
+        LiveModels(trained.project.settings).first().source.by_ids(trained.customers("scored", 1))
     finally:
         stop_tracing()
     assert [one.name for one in exporter.get_finished_spans()] == ["look-up", "score", "decide"]
@@ -114,8 +114,9 @@ import sys
 for name in {left_out()!r}:
     sys.modules[name] = None
 import serving.service
-from serving.runtime import open_runtime
-runtime = open_runtime({str(trained.config)!r})
+from kernel.settings import load_settings
+from serving.live import LiveModels
+runtime = LiveModels(load_settings({str(trained.config)!r})).first().source
 assert runtime.by_ids([{trained.customers("scored", 1)[0]!r}])[0].decision is not None
 import foresight.cli, foresight.operations_cli, foresight.service_process
 assert not any(name.partition(".")[0] == "training" for name in sys.modules), "training is imported"

@@ -18,6 +18,7 @@ import pytest
 
 from kernel import registry_database
 from kernel.errors import RegistryError
+from kernel.golden import GOLDEN
 from kernel.model_registry import CHALLENGER, CHAMPION, ModelRegistry, ModelVersion, TrainingData, TrainingRun
 from kernel.predictions import load_predictor, predictions
 from kernel.settings import Settings
@@ -169,9 +170,9 @@ def test_native_files_are_stored_unchanged_and_read_in_place(
 ) -> None:
     folder = registry.download(registry.require("shop-churn"))
     assert folder.is_relative_to(place)
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
-        file.name: file.read_bytes() for file in churn_run.folder.iterdir()
-    }
+    stored = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert stored.pop(GOLDEN)
+    assert stored == {file.name: file.read_bytes() for file in churn_run.folder.iterdir()}
 
 
 def test_nothing_stored_is_pickled_and_no_customer_is_named(registry: ModelRegistry, place: Path) -> None:
@@ -201,8 +202,11 @@ def test_a_promotion_is_taken_back(registry: ModelRegistry) -> None:
     registry.promote("shop-churn", 2)
     registry.promote("shop-churn", 2)  # a second time changes nothing
     assert registry.require("shop-churn").version == 2
+    assert registry.resolve("shop-churn", CHALLENGER) == registry.require("shop-churn")
     assert registry.rollback("shop-churn").version == 1
     assert registry.require("shop-churn").version == 1
+    assert registry.resolve("shop-churn", CHALLENGER) is None  # what was taken back shall not answer a canary's share
+    registry.set_alias("shop-churn", CHALLENGER, 2)
     with pytest.raises(RegistryError, match="has no version 9"):
         registry.promote("shop-churn", 9)
     assert registry.require("shop-churn").version == 1

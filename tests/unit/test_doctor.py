@@ -96,10 +96,13 @@ def test_keys(project: TinyProject) -> None:
         [found] = doctor_machine.keys(with_service(project, line), {"FORESIGHT_API_KEY": key})
         return found.state
 
-    long = "a key that nobody guesses"
+    long = "h7Kx-2mQ9vLp4TzR8wYc6NbE3sJd5UfA"
+    production = 'environment = "production"\nhost = "0.0.0.0"'
     assert state("", "") is State.WARN
     assert state('host = "0.0.0.0"') is State.FAIL
-    assert state('host = "0.0.0.0"', long) is State.OK
+    assert state('host = "0.0.0.0"', long) is State.FAIL
+    assert state(production, long) is State.OK
+    assert state(production) is State.FAIL
     assert state("", "short") is State.FAIL
     guessed = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"  # of "secret"
     assert state(f'api_keys_sha256 = ["{guessed}"]', long) is State.FAIL
