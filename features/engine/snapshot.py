@@ -78,16 +78,22 @@ class Snapshot:
         """Holds the manifest and the drift baseline beside the features."""
         return self.file.parent
 
-    def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """All rows in the order of their ids, at most ``rows`` at a time: customer_id, consent, features."""
+    def group_sizes(self) -> list[int]:
+        """The rows of each row group of the file."""
         with pq.ParquetFile(self.file) as parquet:
-            for group in range(parquet.num_row_groups):
-                # One group at a time, in this thread: a reader over all of them keeps what it has read until it ends.
-                yield from parquet.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+            return [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
 
-    def chunks(self, rows: int) -> Iterator[StoredRows]:
+    def batches(self, rows: int, group: int | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows, or those of one row group, in the order of their ids, at most ``rows`` at a time: customer_id,
+        consent, features."""
+        with pq.ParquetFile(self.file) as parquet:
+            for one in range(parquet.num_row_groups) if group is None else [group]:
+                # One group at a time, in this thread: a reader over all of them keeps what it has read until it ends.
+                yield from parquet.iter_batches(batch_size=rows, row_groups=[one], use_threads=False)
+
+    def chunks(self, rows: int, group: int | None = None) -> Iterator[StoredRows]:
         """The same, as frames."""
-        for batch in self.batches(rows):
+        for batch in self.batches(rows, group):
             yield _stored(self.manifest, pa.Table.from_batches([batch]))
 
     def current_manifest(self) -> SnapshotManifest:
