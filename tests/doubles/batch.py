@@ -1,7 +1,7 @@
 """A batch over small real models, and processes that do it: ``python -m tests.doubles.batch``.
 
-For each line ``HOUR FOLDER OUT`` of standard input a process is forked, which does not have to import anything. Its id is
-said when it begins, and its exit code when it has ended.
+For each line ``HOUR FOLDER OUT`` of standard input a process is forked, which does not have to import anything. Its id
+is said when it begins, and its exit code when it has ended.
 """
 
 from __future__ import annotations
