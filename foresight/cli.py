@@ -190,6 +190,12 @@ def score(
     again: Annotated[
         bool, typer.Option("--again", help="Score anew even where the target has these scores already.")
     ] = False,
+    only_changes: Annotated[
+        bool,
+        typer.Option(
+            "--only-changes", help="Write the rows only that differ from what was written for an earlier day."
+        ),
+    ] = False,
 ) -> None:
     """Score every customer with the champions, one row each; after a kill, go on where it stopped."""
     from foresight.console import progress
@@ -199,7 +205,12 @@ def score(
     with progress(out) as shown:
         task = shown.add_task("score", total=project.profiles.count("customers"))
         written = project.write_scores(
-            to, as_of=moment, reasons_for=reasons_for, again=again, advance=lambda rows: shown.advance(task, rows)
+            to,
+            as_of=moment,
+            reasons_for=reasons_for,
+            again=again,
+            only_changes=only_changes,
+            advance=lambda rows: shown.advance(task, rows),
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in written.by_status.items())
     already = "; already written, --again scores anew" if written.already else ""

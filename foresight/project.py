@@ -257,6 +257,7 @@ class Project:
         as_of: Moment,
         reasons_for: float = 100.0,
         again: bool = False,
+        only_changes: bool = False,
         advance: Callable[[int], None] = lambda rows: None,
     ) -> ScoresWritten:
         """Score every customer into a Parquet or CSV file or a table of PostgreSQL, and put the features of that moment
@@ -266,6 +267,7 @@ class Project:
             out: a path, or ``postgresql://user@host/database?table=name``.
             reasons_for: the percent of customers at the highest risk who get reasons.
             again: score anew even where the target has the same scores.
+            only_changes: write the rows only that differ materially from what was written for an earlier moment.
             advance: is told the number of customers after each part.
 
         Raises:
@@ -276,7 +278,7 @@ class Project:
         target_of(out)
         scorer = load_scorer(self.settings)  # first: without a champion nothing is published
         runtime = self._runtime(scorer, self.publish(as_of=as_of))
-        return write_scores(runtime, out, advance, reasons_for=reasons_for, again=again)
+        return write_scores(runtime, out, advance, reasons_for=reasons_for, again=again, only_changes=only_changes)
 
     def total_value(self, *, as_of: Moment, where: str | None = None) -> SegmentValue:
         """Expected total spend of a segment over the learnt horizon, with the interval of the total.

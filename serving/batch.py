@@ -14,6 +14,7 @@ import pyarrow as pa
 from features.engine.lock import locked
 from kernel.types import Band
 from serving.answers import AnswerContext
+from serving.batch_changes import News, Told
 from serving.batch_processes import finished, processors
 from serving.batch_record import Records
 from serving.batch_rows import SCHEMA, to_table
@@ -61,6 +62,7 @@ def write_scores(
     *,
     reasons_for: float = 100.0,
     again: bool = False,
+    only_changes: bool = False,
 ) -> ScoresWritten:
     """Score everybody into ``.parquet``, ``.csv`` (lists as JSON) or a table of PostgreSQL.
 
@@ -73,6 +75,8 @@ def write_scores(
         advance: is told the number of customers after each part.
         reasons_for: as of :func:`score_all`.
         again: score anew even where the target has the same scores, or a part of the work is done.
+        only_changes: write the rows only that differ materially from what was written for an earlier moment
+            (:mod:`serving.batch_changes`).
 
     Raises:
         UsageError: another file type, a folder that does not exist, or a table that is not ours.
@@ -87,13 +91,16 @@ def write_scores(
     records = Records(folder / "written")
     doing = f"scoring as of {runtime.snapshot.as_of:%Y-%m-%d}"
     with locked(folder / "lock", doing, wait_seconds=settings.state.lock_wait_seconds, what="Scoring"):
-        known = None if again else records.of(target, digest)
+        as_written = f"{digest} changes" if only_changes else digest
+        known = None if again else records.of(target, as_written)
         if known is not None:
             return ScoresWritten(known.customers, known.by_status, target.name, already=True)
+        told = Told.of(folder / "told", target)
         work = Work.begun(folder / "work", digest, runtime, anew=again)
         _score_parts(work, work.start.fix(runtime), reasons_for, advance)
-        by_status = _write(work, runtime, target)
-        records.keep(target, digest, by_status)
+        news = told.news(runtime.snapshot.as_of) if only_changes else None
+        by_status = _write(work, runtime, target, told, news)
+        records.keep(target, as_written, by_status)
         work.end()
     return ScoresWritten(sum(by_status.values()), by_status, target.name)
 
@@ -127,19 +134,25 @@ def _scored(runtime: Runtime, reasons_for: float, part: int | None = None) -> It
         yield table.append_column("band_before", pa.array(before, pa.string()))
 
 
-def _write(work: Work, runtime: Runtime, target: Target) -> dict[str, int]:
-    """Put the finished parts together; target, bands and ledger appear whole, or are as before."""
+def _write(work: Work, runtime: Runtime, target: Target, told: Told, news: News | None) -> dict[str, int]:
+    """Put the finished parts together, or what is news of them; each of target, bands and ledger appears whole."""
     as_of, status = runtime.snapshot.as_of, Counter[str]()
+    gone = None if news is None else news.gone(runtime.snapshot.customer_ids())
     with ExitStack() as all_or_nothing:
-        new = all_or_nothing.enter_context(target.writing(SCHEMA))
+        new = all_or_nothing.enter_context(target.writing(SCHEMA, gone=gone))  # entered first, done last
         bands = all_or_nothing.enter_context(runtime.bands.recording(as_of))
         ledger = all_or_nothing.enter_context(ScoreLedger.of(runtime.settings).writing(as_of))
+        keep = None if news is None and not told.is_kept else all_or_nothing.enter_context(told.writing(as_of))
         for part in range(len(runtime.snapshot.group_sizes())):
             scored = work.read(part)
             rows = scored.select(SCHEMA.names)
-            new.add(rows)
             ledger.add(rows)
             bands.add(*_bands(scored))
+            if keep is not None:
+                is_news, now_told = (news or News([])).split(rows)
+                keep.write_table(now_told)
+                rows = rows.filter(pa.array(is_news))
+            new.add(rows)
             status.update(rows.column("status").to_pylist())
     return dict(status.most_common())
 

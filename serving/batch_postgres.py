@@ -62,6 +62,11 @@ class TableTarget:
         """Table, database and host."""
         return f"table {self.table} of {self.url.database} on {self.url.host or 'this machine'}"
 
+    @property
+    def readers(self) -> str:
+        """Those of the table."""
+        return self.name
+
     def stamp(self) -> str | None:
         """The comment that the last writing gave the table."""
         with self._cursor() as cursor:

@@ -33,6 +33,11 @@ class Target(Protocol):
         """As a person is told: without user and password."""
         ...
 
+    @property
+    def readers(self) -> str:
+        """Whom its content reaches: the same words for two targets whose changes add up."""
+        ...
+
     def stamp(self) -> str | None:
         """What tells the present content from any other; None where nothing is there.
 
@@ -93,6 +98,11 @@ class FileTarget:
     def name(self) -> str:
         """The absolute path."""
         return str(self.path.resolve())
+
+    @property
+    def readers(self) -> str:
+        """The folder: files of changes often have a date in their names."""
+        return str(self.path.resolve().parent)
 
     def stamp(self) -> str | None:
         """Size and time of the last change."""

@@ -78,6 +78,10 @@ class Snapshot:
         """Holds the manifest and the drift baseline beside the features."""
         return self.file.parent
 
+    def customer_ids(self) -> list[str]:
+        """All of them, in order."""
+        return pq.read_table(self.file, columns=["customer_id"]).column("customer_id").to_pylist()
+
     def group_sizes(self) -> list[int]:
         """The rows of each row group of the file."""
         with pq.ParquetFile(self.file) as parquet:
