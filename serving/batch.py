@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from features.engine.lock import locked
+from features.engine.snapshot import StoredRows
 from kernel.types import Band
 from serving.answers import AnswerContext
 from serving.batch_changes import News, Told
@@ -124,14 +125,18 @@ def _score_parts(work: Work, runtime: Runtime, reasons_for: float, advance: Call
 
 
 def _scored(runtime: Runtime, reasons_for: float, part: int | None = None) -> Iterator[pa.Table]:
-    """Rows of a part's columns, for the whole snapshot or one row group of its file."""
-    context = AnswerContext.of(runtime)
+    """Rows of the whole snapshot, or of one row group of its file."""
     for chunk in runtime.snapshot.chunks(CHUNK, part):
-        as_of = chunk.manifest.as_of
-        scores = runtime.scores(chunk.features, chunk.consent, as_of, reasons_from=100.0 - reasons_for)
-        table = to_table(scores, runtime.decide(scores, chunk.features, as_of), context)
-        before = [scores.held.get(name) for name in scores.numbers.index]
-        yield table.append_column("band_before", pa.array(before, pa.string()))
+        yield scored_rows(runtime, chunk, reasons_for)
+
+
+def scored_rows(runtime: Runtime, rows: StoredRows, reasons_for: float) -> pa.Table:
+    """Scores and actions of some rows of a snapshot, with the columns of a part."""
+    as_of = rows.manifest.as_of
+    scores = runtime.scores(rows.features, rows.consent, as_of, reasons_from=100.0 - reasons_for)
+    table = to_table(scores, runtime.decide(scores, rows.features, as_of), AnswerContext.of(runtime))
+    before = [scores.held.get(name) for name in scores.numbers.index]
+    return table.append_column("band_before", pa.array(before, pa.string()))
 
 
 def _write(work: Work, runtime: Runtime, target: Target, told: Told, news: News | None) -> dict[str, int]:

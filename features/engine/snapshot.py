@@ -98,7 +98,7 @@ class Snapshot:
     def chunks(self, rows: int, group: int | None = None) -> Iterator[StoredRows]:
         """The same, as frames."""
         for batch in self.batches(rows, group):
-            yield _stored(self.manifest, pa.Table.from_batches([batch]))
+            yield stored_rows(self.manifest, pa.Table.from_batches([batch]))
 
     def current_manifest(self) -> SnapshotManifest:
         """Its own: a snapshot at hand does not change."""
@@ -107,7 +107,7 @@ class Snapshot:
     def look_up(self, customer_ids: Sequence[str]) -> StoredRows:
         """The rows of these customers; only the row groups that may hold them are read."""
         wanted = pa.array(sorted(set(customer_ids)), pa.string())
-        return _stored(self.manifest, pq.read_table(self.file, filters=[("customer_id", "in", wanted)]))
+        return stored_rows(self.manifest, pq.read_table(self.file, filters=[("customer_id", "in", wanted)]))
 
     @cached_property
     def features(self) -> pd.DataFrame:
@@ -121,10 +121,11 @@ class Snapshot:
 
     @cached_property
     def _whole(self) -> StoredRows:
-        return _stored(self.manifest, pq.read_table(self.file))
+        return stored_rows(self.manifest, pq.read_table(self.file))
 
 
-def _stored(manifest: SnapshotManifest, table: pa.Table) -> StoredRows:
+def stored_rows(manifest: SnapshotManifest, table: pa.Table) -> StoredRows:
+    """Rows of a snapshot's file (customer_id, consent, features) as frames."""
     index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
     features = table.drop_columns(list(KEYS))
     columns = {name: _column(features.column(name), index) for name in features.column_names}

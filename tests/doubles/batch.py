@@ -38,6 +38,8 @@ customers = "customers.parquet"
 [tables.customers]
 from = "customers"
 columns = { customer_id = "customer_id" }
+[actions]
+catalogue = "actions.toml"
 [engine]
 threads = {threads}
 [state]
