@@ -93,7 +93,9 @@ def write_scores(
     doing = f"scoring as of {runtime.snapshot.as_of:%Y-%m-%d}"
     with locked(folder / "lock", doing, wait_seconds=settings.state.lock_wait_seconds, what="Scoring"):
         as_written = f"{digest} changes" if only_changes else digest
-        known = None if again else records.of(target, as_written)
+        if again:
+            records.forget(target)
+        known = records.of(target, as_written)
         if known is not None:
             return ScoresWritten(known.customers, known.by_status, target.name, already=True)
         told = Told.of(folder / "told", target)

@@ -54,5 +54,9 @@ class Records:
         unfinished.write_text(record.model_dump_json(), encoding="utf-8")
         unfinished.replace(self._file(target))
 
+    def forget(self, target: Target) -> None:
+        """Forget the last writing: what is there is to be replaced, whoever goes on with that."""
+        self._file(target).unlink(missing_ok=True)
+
     def _file(self, target: Target) -> Path:
         return self.folder / f"{hashlib.sha256(target.name.encode()).hexdigest()[:16]}.json"

@@ -97,7 +97,7 @@ class StoppedError(Exception):
     pass
 
 
-def stop_after(parts: int, runtime: Runtime, out: Path) -> None:
+def stop_after(parts: int, runtime: Runtime, out: Path, *, again: bool = False) -> None:
     """A batch that stops when so many parts are finished, as if it were killed then."""
     told: list[int] = []
 
@@ -107,7 +107,7 @@ def stop_after(parts: int, runtime: Runtime, out: Path) -> None:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        write_scores(runtime, out, stop)
+        write_scores(runtime, out, stop, again=again)
 
 
 def test_a_stopped_batch_goes_on_as_of_its_start(runtime: Runtime, tmp_path: Path) -> None:
@@ -118,6 +118,13 @@ def test_a_stopped_batch_goes_on_as_of_its_start(runtime: Runtime, tmp_path: Pat
     write_scores(later(runtime), tmp_path / "stopped.parquet", told.append)
     assert told == [40, 10]
     assert (tmp_path / "stopped.parquet").read_bytes() == (tmp_path / "undisturbed.parquet").read_bytes()
+
+
+def test_scoring_anew_that_was_stopped_goes_on(runtime: Runtime, out: Path) -> None:
+    write_scores(runtime, out)
+    stop_after(1, later(runtime), out, again=True)
+    assert not write_scores(runtime, out).already
+    assert set(pq.read_table(out).column("scored_at").to_pylist()) == {LATER}
 
 
 def test_a_part_that_cannot_be_read_is_scored_again(runtime: Runtime, out: Path) -> None:
