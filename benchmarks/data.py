@@ -120,14 +120,6 @@ def loaded(settings: Settings) -> Profiles:
     return load_profiles(settings)
 
 
-def repeated(features: pd.DataFrame, customers: int) -> pd.DataFrame:
-    """Exactly ``customers`` rows of features: the given ones again and again, under new ids."""
-    rows = [i % len(features) for i in range(customers)]
-    chosen = features.iloc[rows]
-    ids = [f"{name}-{i // len(features)}" for i, name in enumerate(chosen.index)]
-    return chosen.set_axis(pd.Index(ids, name="customer_id", dtype="object"))
-
-
 def naive(moment: datetime) -> pd.Timestamp:
     """The moment in UTC without a zone, as the tables hold it."""
     return pd.Timestamp(moment.replace(tzinfo=None))

@@ -2,60 +2,86 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.data import Bench, repeated
-from benchmarks.measure import Figure, medians
+from benchmarks.data import Bench
+from benchmarks.measure import Figure, medians, seconds
+from features.engine.build import ROW_GROUP
 from features.engine.snapshot import Snapshot
 from kernel.artefacts import Floats, model_matrix
 from kernel.types import Status
 from kernel.value_predictor import needed_boosters, spend_at_pace
-from serving.batch import score_all
+from serving.batch import score_all, write_scores
 from serving.runtime import Runtime
+from serving.scoring.band_log import BandLog
 
 SHARE = 10.0  # percent of customers who get reasons
 LEFT_OUT = "the baseline leaves out BTYD (P(alive), purchases and spend at all horizons), intervals, actions, the table"
 
 
 def figures(
-    bench: Bench, *, sizes: tuple[int, ...] = (2469, 25_000), largest: int = 1_000_000, repetitions: int = 3
+    bench: Bench,
+    *,
+    sizes: tuple[int, ...] = (2469, 25_000),
+    large: tuple[int, ...] = (250_000, 500_000, 1_000_000),
+    repetitions: int = 3,
 ) -> Iterator[Figure]:
     """Customers per second at each size."""
     for customers in sizes:
         yield from _compared(of_size(bench.runtime, customers), repetitions)
-    yield from million(bench, largest)
+    yield from whole_jobs(bench, large)
 
 
-def million(bench: Bench, customers: int = 1_000_000) -> Iterator[Figure]:
-    """Scores without actions, reasons for the tenth at the highest risk, of a million customers."""
-    runtime = replace(of_size(bench.runtime, customers), catalogue=None)
-    bare = BarePrediction(runtime)
-    # The table goes chunk by chunk, as it would into a file; only what is compared is kept.
-    kept: list[pa.Table] = []
-
-    def ours() -> None:
-        kept.clear()
-        for table in score_all(runtime, reasons_for=SHARE):
-            kept.append(table.select(["churn_percentile"]))
-
-    [whole] = medians([ours], 1)
-    percentile = pa.concat_tables(kept).column("churn_percentile").to_numpy()
-    told = np.flatnonzero(percentile >= 100.0 - SHARE)
-    predict, some, every = medians([bare.predict, lambda: bare.contributions(told), bare.contributions], 1)
-    what = f"scores of {customers:,} customers, reasons for the top {SHARE:.0f} % ({len(told):,} customers)"
-    for against, seconds in (
-        (f"bare predict of {bare.models}, pred_contrib of the same customers", predict + some),
-        (f"bare predict of {bare.models}, pred_contrib of all", predict + every),
-    ):
-        yield _rate(what, against, customers / whole, customers / seconds, LEFT_OUT)
+def whole_jobs(bench: Bench, sizes: tuple[int, ...]) -> Iterator[Figure]:
+    """What ``foresight score --reasons-for 10`` does from the snapshot to the written file, ledger and bands, with
+    actions; time beside bare predictions, growth with the customers, and memory."""
+    per_million: list[float] = []
+    for customers in sizes:
+        runtime = of_size(bench.runtime, customers)
+        out = runtime.snapshot.folder / "scores.parquet"
+        with PeakMemory() as memory:
+            taken = seconds(partial(write_scores, runtime, out, reasons_for=SHARE, again=True))
+        percentile = pq.read_table(out, columns=["churn_percentile"]).column(0).to_numpy()
+        told = np.flatnonzero(percentile >= 100.0 - SHARE)
+        bare = BarePrediction(runtime)
+        predict, some = medians([bare.predict, partial(bare.contributions, told)], 1)
+        yield _rate(
+            f"whole job, {customers:,} customers, actions, reasons for the top {SHARE:.0f} % ({len(told):,})",
+            f"bare predict of {bare.models}, pred_contrib of the same customers",
+            customers / taken,
+            customers / (predict + some),
+            f"{taken:.1f} s, {(predict + some):.1f} s bare; {LEFT_OUT}, ledger, bands",
+        )
+        per_million.append(taken * 1e6 / customers)
+        yield Figure(
+            "scoring",
+            f"whole job, {customers:,} customers: seconds for a million",
+            f"{sizes[0]:,} customers",
+            per_million[-1],
+            per_million[0],
+            "s",
+            note="a ratio of 1: cost grows with the customers",
+        )
+        yield Figure(
+            "scoring",
+            f"whole job, {customers:,} customers: peak memory of all its processes",
+            "4 GB",
+            memory.megabytes,
+            4096.0,
+            "MB",
+            note="shared pages counted once; the benchmark's own are in it",
+        )
 
 
 def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
@@ -65,13 +91,13 @@ def _compared(runtime: Runtime, repetitions: int) -> Iterator[Figure]:
     whole, predict, reasons = medians([lambda: batch(runtime), bare.predict, bare.contributions], repetitions)
     scored = int((table.column("status").to_pandas() == Status.SCORED).sum())
     what = f"whole batch, {customers:,} customers" + (" (the snapshot repeated)" if customers > 2469 else "")
-    for against, seconds in (
+    for against, taken in (
         (f"bare Booster.predict of {bare.models}", predict),
         ("bare predict and pred_contrib", predict + reasons),
     ):
         equal = "probabilities and values equal within 1e-9"
         note = f"{scored:,} of them scored for churn, with reasons; {equal}; {LEFT_OUT}"
-        yield _rate(what, against, customers / whole, customers / seconds, note)
+        yield _rate(what, against, customers / whole, customers / taken, note)
 
 
 def _rate(what: str, against: str, ours: float, baseline: float, note: str) -> Figure:
@@ -80,11 +106,23 @@ def _rate(what: str, against: str, ours: float, baseline: float, note: str) -> F
 
 def of_size(runtime: Runtime, customers: int) -> Runtime:
     """The same models over a snapshot of exactly ``customers`` rows, all with consent."""
-    features = repeated(runtime.snapshot.features, customers)
     file = runtime.snapshot.folder / f"repeated-{customers}.parquet"
-    consent = pd.Series(True, index=features.index, name="consent")
-    pd.concat([consent, features], axis=1).reset_index().to_parquet(file, index=False)
-    return replace(runtime, stored=Snapshot(runtime.snapshot.manifest, file))
+    rows = pq.read_table(runtime.snapshot.file)
+    rows = rows.set_column(rows.column_names.index("consent"), "consent", pa.array([True] * len(rows)))
+    names = rows.column("customer_id").to_pylist()
+    place = rows.column_names.index("customer_id")
+    with pq.ParquetWriter(file, rows.schema) as written:
+        # As a snapshot's file: by id, in row groups of its size; and never all of it in memory.
+        for first in range(0, customers, ROW_GROUP):
+            numbers = range(first, min(first + ROW_GROUP, customers))
+            group = rows.take(pa.array([number % len(rows) for number in numbers]))
+            ids = [f"{number:09d}-{names[number % len(rows)]}" for number in numbers]
+            written.write_table(group.set_column(place, "customer_id", pa.array(ids)), row_group_size=ROW_GROUP)
+    # Its own state: a batch of other customers says nothing of these.
+    state = runtime.settings.state.model_copy(update={"folder": str(file.with_suffix(".state"))})
+    settings = runtime.settings.model_copy(update={"state": state})
+    manifest = runtime.snapshot.manifest.model_copy(update={"customers": customers})
+    return replace(runtime, settings=settings, stored=Snapshot(manifest, file), bands=BandLog.of(settings))
 
 
 def batch(runtime: Runtime) -> pa.Table:
@@ -145,3 +183,32 @@ def check_equal(table: pa.Table, bare: BarePrediction) -> None:
     assert scored.any()
     np.testing.assert_allclose(frame["churn_probability"][scored], probability[scored], rtol=1e-9)
     np.testing.assert_allclose(frame["lifetime_value"][known], value[known], rtol=1e-9)
+
+
+class PeakMemory:
+    """The most memory that this process and its children had together while the block ran, in MB."""
+
+    megabytes = 0.0
+
+    def __enter__(self) -> PeakMemory:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            self.megabytes = max(self.megabytes, sum(_share(process) for process in ("self", *children)))
+
+
+def _share(process: str) -> float:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0  # it has ended
+    return next(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

@@ -60,6 +60,8 @@ AsOf = Annotated[
     ),
 ]
 
+_TARGET = "File to write, .parquet or .csv, or postgresql://user@host/database?table=name."
+
 
 class ReportFormat(StrEnum):
     """What ``foresight check`` prints."""
@@ -185,13 +187,22 @@ def train(
 def score(
     config: Config = Path("foresight.toml"),
     as_of: AsOf = None,
-    to: Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")] = Path("scores.parquet"),
+    to: Annotated[str, typer.Option("--out", help=_TARGET)] = "scores.parquet",
     reasons_for: Annotated[
         float,
         typer.Option("--reasons-for", min=0, max=100, help="Percent of customers at the highest risk who get reasons."),
     ] = 100.0,
+    again: Annotated[
+        bool, typer.Option("--again", help="Score anew even where the target has these scores already.")
+    ] = False,
+    only_changes: Annotated[
+        bool,
+        typer.Option(
+            "--only-changes", help="Write the rows only that differ from what was written for an earlier day."
+        ),
+    ] = False,
 ) -> None:
-    """Score every customer with the champions, one row each."""
+    """Score every customer with the champions, one row each; after a kill, go on where it stopped."""
     from foresight.console import progress
 
     project = _open(config)
@@ -199,10 +210,18 @@ def score(
     with progress(out) as shown:
         task = shown.add_task("score", total=project.profiles.count("customers"))
         written = project.write_scores(
-            to, as_of=moment, reasons_for=reasons_for, advance=lambda rows: shown.advance(task, rows)
+            to,
+            as_of=moment,
+            reasons_for=reasons_for,
+            again=again,
+            only_changes=only_changes,
+            advance=lambda rows: shown.advance(task, rows),
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in written.by_status.items())
-    out.print(f"{written.customers:,} customers as of {moment:%Y-%m-%d} ({counts}): {to}", soft_wrap=True)
+    already = "; already written, --again scores anew" if written.already else ""
+    out.print(
+        f"{written.customers:,} customers as of {moment:%Y-%m-%d} ({counts}): {written.target}{already}", soft_wrap=True
+    )
 
 
 @app.command(epilog="Example: foresight serve -c examples/complete_journey --port 3000")
@@ -284,7 +303,7 @@ def plan_campaign(
     budget: Annotated[
         float | None, typer.Option("--budget", help="Money for contacts and incentives; default: no limit.")
     ] = None,
-    to: Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")] = Path("campaign.csv"),
+    to: Annotated[str, typer.Option("--out", help=_TARGET)] = "campaign.csv",
     prices_until: Annotated[
         str | None,
         typer.Option("--prices-until", help="Let the service's decisions go by the limits' prices until this date."),
@@ -294,15 +313,15 @@ def plan_campaign(
     from foresight.console import campaign_lines, campaign_table
     from foresight.flat_files import write_frame
     from kernel.clock import later_moment
-    from serving.batch import writer_of
+    from serving.batch_targets import target_of
 
-    writer_of(to)
+    target_of(to)
     expires = None if prices_until is None else later_moment(prices_until, "--prices-until")
     project = _open(config)
     moment = project.moment(as_of) if as_of else project.default_as_of()
     with problems.status("score and allocate"):
         planned = project.plan_campaign(as_of=moment, budget=budget)
-        write_frame(planned.plan, to)
+        written = write_frame(planned.plan, to)
     kept = None if expires is None else project.use_prices(planned, until=expires)
     currency = project.settings.project.currency
     out.print(campaign_table(planned, moment, currency))
@@ -310,7 +329,7 @@ def plan_campaign(
         out.print(line, soft_wrap=True)
     if kept is not None:
         out.print(f"Decisions go by these prices until {kept.until:%Y-%m-%d %H:%M} UTC ({kept.version})")
-    out.print(f"Plan: {to}", soft_wrap=True)
+    out.print(f"Plan: {written}", soft_wrap=True)
 
 
 @app.command("evaluate-policy", epilog="Example: foresight evaluate-policy -c examples/complete_journey --out p.html")

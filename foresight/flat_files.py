@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from kernel.errors import DataError, UsageError
-from serving.batch import writer_of
+from serving.batch_targets import target_of
 
 
 def read_flat(file: Path) -> pd.DataFrame:
@@ -30,19 +31,14 @@ def read_flat(file: Path) -> pd.DataFrame:
         ) from error
 
 
-def write_frame(frame: pd.DataFrame, file: Path) -> None:
-    """Write a .csv or .parquet file by one rename: nobody sees half of it.
+def write_frame(frame: pd.DataFrame, out: str | Path) -> str:
+    """Write into a .csv or .parquet file or a table of PostgreSQL, of which nobody sees half; says where.
 
     Raises:
-        UsageError: another kind of file, or a folder that does not exist.
+        UsageError: another kind of target, or a folder that does not exist.
+        ForesightError: the database does not take the rows.
     """
-    writer_of(file)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        if file.suffix.lower() == ".csv":
-            frame.to_csv(unfinished, index=False)
-        else:
-            frame.to_parquet(unfinished, index=False)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    target, rows = target_of(out), pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    with target.writing(rows.schema) as writer:
+        writer.add(rows)
+    return target.name

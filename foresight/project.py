@@ -29,7 +29,8 @@ from kernel.segment import SegmentValue
 from kernel.settings import Settings, load_settings
 from kernel.types import LowerBand
 from serving.answers import AnswerContext
-from serving.batch import ScoresWritten, score_all, write_scores, writer_of
+from serving.batch import ScoresWritten, score_all, write_scores
+from serving.batch_targets import target_of
 from serving.campaign import Campaign, plan_campaign
 from serving.decisioning.state import CampaignPrices
 from serving.feedback.store import DecisionStore
@@ -252,26 +253,33 @@ class Project:
 
     def write_scores(
         self,
-        path: Path,
+        out: str | Path,
         *,
         as_of: Moment,
         reasons_for: float = 100.0,
+        again: bool = False,
+        only_changes: bool = False,
         advance: Callable[[int], None] = lambda rows: None,
     ) -> ScoresWritten:
-        """Score every customer into a Parquet or CSV file, and put the features of that moment in service.
+        """Score every customer into a Parquet or CSV file or a table of PostgreSQL, and put the features of that moment
+        in service. See :func:`serving.batch.write_scores`.
 
         Args:
+            out: a path, or ``postgresql://user@host/database?table=name``.
             reasons_for: the percent of customers at the highest risk who get reasons.
-            advance: is told the number of customers after each chunk.
+            again: score anew even where the target has the same scores.
+            only_changes: write the rows only that differ materially from what was written for an earlier moment.
+            advance: is told the number of customers after each part.
 
         Raises:
             UsageError: another file type, or a folder that does not exist; nothing was published then.
-            BusyError: another build did not end in time.
+            BusyError: another build or another batch did not end in time.
             BandsUnavailableError: the bands of earlier scores cannot be read, or the new ones not kept.
         """
-        writer_of(path)
+        target_of(out)
         scorer = load_scorer(self.settings)  # first: without a champion nothing is published
-        return write_scores(self._runtime(scorer, self.publish(as_of=as_of)), path, advance, reasons_for=reasons_for)
+        runtime = self._runtime(scorer, self.publish(as_of=as_of))
+        return write_scores(runtime, out, advance, reasons_for=reasons_for, again=again, only_changes=only_changes)
 
     def total_value(self, *, as_of: Moment, where: str | None = None) -> SegmentValue:
         """Expected total spend of a segment over the learnt horizon, with the interval of the total.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class ForesightError(Exception):
@@ -22,6 +22,16 @@ class ForesightError(Exception):
         self.what = what
         self.where = where
         self.fix = fix
+
+    def __reduce__(self) -> tuple[Callable[..., ForesightError], tuple[type[ForesightError], str, str, str]]:
+        """An error of a worker process is raised again in the one that waits for it."""
+        return _again, (type(self), self.what, self.where, self.fix)
+
+
+def _again(kind: type[ForesightError], what: str, where: str, fix: str) -> ForesightError:
+    error = kind.__new__(kind)
+    ForesightError.__init__(error, what, where=where, fix=fix)
+    return error
 
 
 class BusyError(ForesightError):

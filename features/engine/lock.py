@@ -44,7 +44,14 @@ def say_in_log(message: str) -> None:
 
 
 @contextmanager
-def locked(file: Path, doing: str, *, wait_seconds: float, say: Callable[[str], None] = say_in_log) -> Generator[None]:
+def locked(
+    file: Path,
+    doing: str,
+    *,
+    wait_seconds: float,
+    say: Callable[[str], None] = say_in_log,
+    what: str = "The feature store",
+) -> Generator[None]:
     """Hold the lock of ``file`` (made where it is missing, emptied and kept afterwards).
 
     The operating system gives a lock back when its process ends, however it ends: a dead process blocks nobody.
@@ -54,13 +61,21 @@ def locked(file: Path, doing: str, *, wait_seconds: float, say: Callable[[str], 
         doing: what is done meanwhile, as others are told.
         wait_seconds: how long to wait for another holder.
         say: is told once, when waiting begins.
+        what: is locked, as others are told.
 
     Raises:
         BusyError: it is still held then.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+", encoding="utf-8") as lock:
-        wait_for(lambda: _try(lock), lambda: _holder(file), where=str(file.parent), wait_seconds=wait_seconds, say=say)
+        wait_for(
+            lambda: _try(lock),
+            lambda: _holder(file),
+            where=str(file.parent),
+            wait_seconds=wait_seconds,
+            say=say,
+            what=what,
+        )
         _write(lock, json.dumps(asdict(Holder(doing, iso(utc_now().replace(microsecond=0)), this_process()))))
         try:
             yield
@@ -76,6 +91,7 @@ def wait_for(
     where: str,
     wait_seconds: float,
     say: Callable[[str], None],
+    what: str = "The feature store",
 ) -> None:
     """Try until it succeeds or the time is over.
 
@@ -87,12 +103,12 @@ def wait_for(
     while not attempt():
         if time.monotonic() >= end:
             raise BusyError(
-                f"The feature store is busy: {holder()}.",
+                f"{what} is busy: {holder()}.",
                 where=where,
                 fix="Run this again when that has ended, or give it longer: [state] lock_wait_seconds.",
             )
         if not told:
-            say(f"The feature store is busy: {holder()}. Waiting up to {wait_seconds:g} seconds.")
+            say(f"{what} is busy: {holder()}. Waiting up to {wait_seconds:g} seconds.")
             told = True
         time.sleep(_POLL_SECONDS)
 

@@ -84,17 +84,27 @@ class Snapshot:
         """Holds the manifest and the drift baseline beside the features."""
         return self.file.parent
 
-    def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """All rows in the order of their ids, at most ``rows`` at a time: customer_id, consent, features."""
-        with pq.ParquetFile(self.file) as parquet:
-            for group in range(parquet.num_row_groups):
-                # One group at a time, in this thread: a reader over all of them keeps what it has read until it ends.
-                yield from parquet.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+    def customer_ids(self) -> list[str]:
+        """All of them, in order."""
+        return pq.read_table(self.file, columns=["customer_id"]).column("customer_id").to_pylist()
 
-    def chunks(self, rows: int) -> Iterator[StoredRows]:
+    def group_sizes(self) -> list[int]:
+        """The rows of each row group of the file."""
+        with pq.ParquetFile(self.file) as parquet:
+            return [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+
+    def batches(self, rows: int, group: int | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows, or those of one row group, in the order of their ids, at most ``rows`` at a time: customer_id,
+        consent, features."""
+        with pq.ParquetFile(self.file) as parquet:
+            for one in range(parquet.num_row_groups) if group is None else [group]:
+                # One group at a time, in this thread: a reader over all of them keeps what it has read until it ends.
+                yield from parquet.iter_batches(batch_size=rows, row_groups=[one], use_threads=False)
+
+    def chunks(self, rows: int, group: int | None = None) -> Iterator[StoredRows]:
         """The same, as frames."""
-        for batch in self.batches(rows):
-            yield _stored(self.manifest, pa.Table.from_batches([batch]))
+        for batch in self.batches(rows, group):
+            yield stored_rows(self.manifest, pa.Table.from_batches([batch]))
 
     def current_manifest(self) -> SnapshotManifest:
         """Its own: a snapshot at hand does not change."""
@@ -103,7 +113,7 @@ class Snapshot:
     def look_up(self, customer_ids: Sequence[str]) -> StoredRows:
         """The rows of these customers; only the row groups that may hold them are read."""
         wanted = pa.array(sorted(set(customer_ids)), pa.string())
-        return _stored(self.manifest, pq.read_table(self.file, filters=[("customer_id", "in", wanted)]))
+        return stored_rows(self.manifest, pq.read_table(self.file, filters=[("customer_id", "in", wanted)]))
 
     @cached_property
     def features(self) -> pd.DataFrame:
@@ -117,10 +127,11 @@ class Snapshot:
 
     @cached_property
     def _whole(self) -> StoredRows:
-        return _stored(self.manifest, pq.read_table(self.file))
+        return stored_rows(self.manifest, pq.read_table(self.file))
 
 
-def _stored(manifest: SnapshotManifest, table: pa.Table) -> StoredRows:
+def stored_rows(manifest: SnapshotManifest, table: pa.Table) -> StoredRows:
+    """Rows of a snapshot's file (customer_id, consent, features) as frames."""
     index = pd.Index(table.column("customer_id").to_pylist(), name="customer_id", dtype="object")
     features = table.drop_columns(list(KEYS))
     columns = {name: _column(features.column(name), index) for name in features.column_names}

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -41,6 +42,8 @@ def open_session(engine: EngineSettings) -> Any:
     running = sessions.getActiveSession()
     if running is None:
         _check_java()
+        if engine.spark_master.startswith("local"):
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else a python3 that knows none of our packages
         builder = sessions.builder.appName("foresight").master(engine.spark_master)
         for key, value in _options(engine).items():
             builder = builder.config(key, value)

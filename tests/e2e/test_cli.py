@@ -68,9 +68,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def stored(folder: Path) -> dict[str, str]:
-    """Every file below a folder with its content's hash; SQLite's -shm holds locks, no content."""
+    """Every file below a folder with its content's hash, but for what a scoring keeps of itself (its records, and the
+    ledger of scores); SQLite's -shm holds locks, no content."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith("-shm"))
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    places = {path.relative_to(folder): path for path in files}
+    return {
+        str(place): hashlib.sha256(path.read_bytes()).hexdigest()
+        for place, path in places.items()
+        if {"scoring", "scores"}.isdisjoint(place.parts)
+    }
 
 
 def counts(trained: Trained) -> StoreCounts:

@@ -16,7 +16,7 @@ from benchmarks import decisions as choices
 from benchmarks import features as speed
 from benchmarks import moments, one_profile, scoring
 from benchmarks import value as worth
-from benchmarks.data import AS_OF, EXAMPLE, Bench, loaded, naive, repeated, write_replica
+from benchmarks.data import AS_OF, EXAMPLE, Bench, loaded, naive, write_replica
 from benchmarks.measure import Figure, apart, percentile
 from benchmarks.pandas_features import pandas_features, read_frames, with_codes
 from benchmarks.sixty import NAMES, check_equal, sixty
@@ -108,18 +108,12 @@ def test_a_copy_of_a_household_has_its_features(profiles: Profiles) -> None:
 def test_bare_models_give_the_batch_numbers(runtime: Runtime) -> None:
     larger = scoring.of_size(runtime, 350)
     table, bare = scoring.batch(larger), scoring.BarePrediction(larger)
-    assert table.num_rows == 350
+    ids = table.column("customer_id").to_pylist()
+    assert len(ids) == 350 and ids == sorted(set(ids))
     scoring.check_equal(table, bare)
     other = replace(larger.scorer, churn=replace(larger.scorer.churn, booster=larger.scorer.value.boosters["trees"]))
     with pytest.raises(AssertionError):
         scoring.check_equal(table, scoring.BarePrediction(replace(larger, scorer=other)))
-
-
-def test_repeated_customers_have_new_ids() -> None:
-    frame = pd.DataFrame({"spend": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="customer_id", dtype="object"))
-    larger = repeated(frame, 5)
-    assert list(larger.index) == ["a-0", "b-0", "a-1", "b-1", "a-2"]
-    assert larger["spend"].tolist() == [1.0, 2.0, 1.0, 2.0, 1.0]
 
 
 def test_a_ratio_above_one_is_better() -> None:

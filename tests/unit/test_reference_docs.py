@@ -13,7 +13,7 @@ from features.definitions import feature_set
 from features.engine.definition import Feature, FeatureSet, Unit, View
 from features.reference import reference_page
 from kernel.settings import PublishedSetting, Settings, SourceSettings, TableSettings
-from serving.batch import SCHEMA
+from serving.batch_rows import SCHEMA
 from serving.decisioning.action import (
     Action,
     Capacity,
