@@ -174,3 +174,28 @@ def test_on_postgresql(postgres_url: str) -> None:
         assert log.before(DAY + timedelta(days=1), ["anna", "bert"]) == {"anna": LOW, "bert": HIGH}
     finally:
         log.close()
+
+
+def test_a_log_that_is_replaced_is_read_anew(log: BandLog, tmp_path: Path) -> None:
+    keep(log, DAY, {"anna": LOW})
+    later = DAY + timedelta(days=1)
+    assert log.before(later, ["anna"]) == {"anna": LOW}
+    (tmp_path / "state").rename(tmp_path / "old")
+    assert log.before(later, ["anna"]) == {}
+    other = BandLog(f"sqlite:///{tmp_path}/state/decisions.db", "shop")
+    keep(other, DAY, {"anna": HIGH})
+    assert log.before(later, ["anna"]) == {"anna": HIGH}
+
+
+def test_a_reader_that_is_forgotten_closes_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "decisions.db"
+    keep(BandLog(f"sqlite:///{file}", "shop"), DAY, {"anna": LOW})
+    reader = BandLog(f"sqlite:///{file}", "shop")
+    reader.before(DAY + timedelta(days=1), ["anna"])
+    assert file in open_files()
+    del reader
+    assert file not in open_files()
+
+
+def open_files() -> set[Path]:
+    return {link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
