@@ -6,7 +6,7 @@ row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +20,9 @@ _Process = Callable[[Any], Any]
 class Prepared:
     """A statement in the words of one kind of database, with what turns values into the driver's and back."""
 
-    def __init__(self, statement: SelectBase | Insert, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
+    def __init__(self, statement: SelectBase | Insert, dialect: Dialect, columns: Sequence[str] | None = None) -> None:
+        """``columns``: that an insertion gives; its parameters have their names."""
+        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(compiled)
         self._positional = bool(compiled.positional)
         self._constants: dict[str, Any] = {
@@ -31,9 +32,9 @@ class Prepared:
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in (compiled.positiontup if self._positional else compiled.binds)
         ]
-        columns: Iterable[Any] = statement.selected_columns if isinstance(statement, SelectBase) else ()
+        selected: Iterable[Any] = statement.selected_columns if isinstance(statement, SelectBase) else ()
         self._columns: list[_Process | None] = [
-            one.type.dialect_impl(dialect).result_processor(dialect, None) for one in columns
+            one.type.dialect_impl(dialect).result_processor(dialect, None) for one in selected
         ]
 
     def values(self, given: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kernel.direct_sql import Direct, direct, driver_error
 from kernel.errors import ForesightError
-from kernel.sql import checked_url, open_sql, sqlite_file
+from kernel.sql import checked_url, open_sql, sqlite_file, which_file
 
 
 class LazyDatabase:
@@ -29,7 +29,7 @@ class LazyDatabase:
         self._file = sqlite_file(self._url)
         self._pragmas = pragmas
         self._unavailable = unavailable
-        self._opened: tuple[int, int] | None = None  # which file it was, of those that had its name
+        self._opened: tuple[int, int] | None = None
         self._tables: set[str] = set()
 
     def close(self) -> None:
@@ -67,14 +67,13 @@ class LazyDatabase:
 
     def _is_there(self, table: str) -> bool:
         if self._file is not None:
-            try:
-                found = self._file.stat()
-            except FileNotFoundError:
+            found = which_file(self._file)
+            if found is None:
                 return False
-            if (found.st_dev, found.st_ino) != self._opened:
-                self.close()  # open connections would go on reading the file that was replaced
+            if found != self._opened:
+                self.close()
                 self._tables.clear()
-                self._opened = (found.st_dev, found.st_ino)
+                self._opened = found
         if table not in self._tables:
             if not inspect(self._engine).has_table(table):
                 self.close()  # what is not ours is not kept open

@@ -61,6 +61,16 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
+def which_file(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another that takes its name later; None where there is none. An open connection goes on
+    with the file that it opened, also when a backup was put in its place."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def open_sql(url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str, Any] | None = None) -> Engine:
     """An engine that has not connected yet.
 
@@ -71,7 +81,7 @@ def open_sql(url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str,
     """
     if url.get_backend_name() == "postgresql":
         # A server or role may write moments in a style that the driver does not read.
-        given = {"options": "-c DateStyle=ISO", **(connect_args or {})}
+        given = {"options": "-c DateStyle=ISO", "connect_timeout": 5, **(connect_args or {})}
         return create_engine(url, pool_pre_ping=True, connect_args=given)
     engine = create_engine(url)
 

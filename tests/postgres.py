@@ -10,8 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import Select, text
+
+from kernel.sql import checked_url, open_sql
 
 PASSWORD = "correct-horse"
 
@@ -65,6 +70,29 @@ def postgres_url() -> Iterator[str]:
         yield from _serving(programs, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database for a project's state, of either kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state' / 'decisions.db'}"
+        return
+    url = str(request.getfixturevalue("postgres_url"))
+    yield url
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
+def found(url: str, query: str | Select[*tuple[Any, ...]]) -> list[tuple[object, ...]]:
+    """What a query finds, past all code of the project but the types of its tables."""
+    engine = open_sql(checked_url(url, "test"), pragmas={})
+    try:
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query) if isinstance(query, str) else query)]
+    finally:
+        engine.dispose()
 
 
 def _serving(programs: Path, folder: Path) -> Iterator[str]:

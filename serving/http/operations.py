@@ -44,8 +44,7 @@ async def recommend(deployment: Deployment, request: ScoreRequest) -> Recommenda
 
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
     """Keep what became of an action."""
-    received_at = deployment.clock()
-    status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
+    status = await deployment.store.keep_feedback(event, deployment.clock())
     return FeedbackAnswer(event_id=event.event_id, status=status)
 
 
@@ -97,5 +96,4 @@ async def _keep(deployment: Deployment, insights: list[Insight], asked: float) -
     """``asked``: when, by ``perf_counter``."""
     latency = 1000 * (perf_counter() - asked)
     decisions = [replace(decision, latency_ms=latency) for decision in decisions_of(insights)]
-    if decisions:
-        await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())
+    await deployment.store.keep_decisions(decisions, deployment.clock())

@@ -12,7 +12,13 @@ from starlette.responses import Response
 
 from features.engine.online import OnlineUnavailableError
 from kernel.errors import ForesightError, NotFoundError
-from serving.feedback.errors import EventConflictError, StoreUnavailableError, UnknownActionError, UnknownDecisionError
+from serving.feedback.errors import (
+    EventConflictError,
+    StoreFullError,
+    StoreUnavailableError,
+    UnknownActionError,
+    UnknownDecisionError,
+)
 from serving.schemas import FieldProblem, ProblemAnswer
 from serving.scoring.band_log import BandsUnavailableError
 
@@ -79,6 +85,7 @@ _KNOWN: tuple[tuple[type[ForesightError], int, str, dict[str, str]], ...] = (
     (UnknownDecisionError, 404, "unknown-decision", {}),
     (UnknownActionError, 400, "unknown-action", {}),
     (EventConflictError, 409, "event-conflict", {}),
+    (StoreFullError, 503, "store-full", {"Retry-After": "60"}),
     (StoreUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (OnlineUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (BandsUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
