@@ -13,6 +13,7 @@ from rich.console import Console
 
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
+from foresight.log_cli import log
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(features, name="features")
+app.add_typer(log, name="log")
 app.command("plan-pilot", epilog="Example: foresight plan-pilot type_a -c examples/complete_journey")(plan_pilot)
 app.command(
     "check-effect",

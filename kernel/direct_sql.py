@@ -11,7 +11,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Dialect, Engine, Insert, Select, SelectBase, Text, bindparam, cast, column, func, select
+from sqlalchemy import (
+    JSON,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    SelectBase,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+)
 
 Row = tuple[Any, ...]
 _Process = Callable[[Any], Any]
@@ -20,7 +34,9 @@ _Process = Callable[[Any], Any]
 class Prepared:
     """A statement in the words of one kind of database, with what turns values into the driver's and back."""
 
-    def __init__(self, statement: SelectBase | Insert, dialect: Dialect, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, statement: SelectBase | Insert | Delete, dialect: Dialect, columns: Sequence[str] | None = None
+    ) -> None:
         """``columns``: that an insertion gives; its parameters have their names."""
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(compiled)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Dialect, Engine, func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from kernel.direct_sql import Direct, direct, driver_error
@@ -86,6 +86,11 @@ class DecisionStore:
         """Write what waits, and give every connection back."""
         self._writer.close()
         self._engine.dispose()
+
+    @property
+    def dialect(self) -> Dialect:
+        """For statements of one's own (:class:`kernel.direct_sql.Prepared`)."""
+        return self._engine.dialect
 
     def write(self, work: Callable[[Group], _Result]) -> Future[_Result]:
         """Do ``work`` in a transaction that others may share; its result is there once it is on disk.
