@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     SelectBase,
     Text,
+    TypeDecorator,
     bindparam,
     cast,
     column,
@@ -49,8 +50,12 @@ class Prepared:
             for name in (compiled.positiontup if self._positional else compiled.binds)
         ]
         selected: Iterable[Any] = statement.selected_columns if isinstance(statement, SelectBase) else ()
+        # Only the tables' own types: whatever else is asked for, both drivers give as it is.
         self._columns: list[_Process | None] = [
-            one.type.dialect_impl(dialect).result_processor(dialect, None) for one in selected
+            one.type.dialect_impl(dialect).result_processor(dialect, None)
+            if isinstance(one.type, TypeDecorator)
+            else None
+            for one in selected
         ]
 
     def values(self, given: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:

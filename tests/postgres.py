@@ -8,7 +8,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,22 @@ from sqlalchemy import Select, text
 from kernel.sql import checked_url, open_sql
 
 PASSWORD = "correct-horse"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a test may do to the server, if it leaves it running."""
+
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
+_SERVERS: dict[str, Server] = {}
+
+
+def server_of(url: str) -> Server:
+    """The server of ``postgres_url``."""
+    return _SERVERS[url]
 
 
 def _programs() -> Path | None:
@@ -108,8 +125,15 @@ def _serving(programs: Path, folder: Path) -> Iterator[str]:
         *("-D", str(data), "-U", "owner", "-A", "scram-sha-256", "--pwfile", str(password_file)),
         *("-E", "UTF8", "--no-sync"),
     )
-    _command(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    control = (str(programs / "pg_ctl"), "-D", str(data), "-w")
+    start = (*control, "-l", str(folder / "log"), "-o", options, "start")
+    url = f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
+    _SERVERS[url] = Server(
+        stop=lambda: _command(*control, "-m", "fast", "stop"),
+        start=lambda: _command(*start),
+    )
+    _command(*start)
     try:
-        yield f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
+        yield url
     finally:
-        _command(str(programs / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
+        _command(*control, "-m", "immediate", "stop")

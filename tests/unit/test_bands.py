@@ -107,7 +107,8 @@ def test_reading_leaves_a_database_without_bands_as_it_is(log: BandLog, tmp_path
     connection.close()
 
 
-def test_the_last_band_before_a_moment(log: BandLog) -> None:
+def test_the_last_band_before_a_moment(state_url: str) -> None:
+    log = BandLog(state_url, "shop")
     keep(log, DAY, {"anna": LOW, "bert": HIGH, "cleo": None})
     keep(log, DAY + timedelta(days=1), {"anna": MEDIUM, "bert": HIGH})
     assert log.before(DAY, ["anna", "bert"]) == {}  # at the moment itself: those before it
@@ -134,7 +135,8 @@ def test_an_earlier_moment_changes_nothing_that_was_decided_later(log: BandLog, 
     assert rows(tmp_path) == kept
 
 
-def test_scores_that_fail_leave_nothing(log: BandLog) -> None:
+def test_scores_that_fail_leave_nothing(state_url: str) -> None:
+    log = BandLog(state_url, "shop")
     with pytest.raises(RuntimeError), log.recording(DAY) as recording:
         recording.add(["anna"], [HIGH], {})
         raise RuntimeError
