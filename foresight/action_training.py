@@ -96,7 +96,7 @@ def train_actions(project: Project, now: datetime, *, say: Callable[[str], None]
 
 
 def _log(project: Project, now: datetime) -> DecisionLog:
-    history = history_of(project.settings.state_url, now)
+    history = history_of(project.settings, now)
     return DecisionLog(history.decisions, history.probabilities, history.feedback)
 
 

@@ -15,6 +15,7 @@ from foresight.access_cli import keys, panel_token
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
 from foresight.live_cli import promote, rollback, shadow_report
+from foresight.log_cli import log
 from foresight.monitoring_cli import monitor
 from foresight.operations_cli import doctor
 from kernel.errors import ForesightError
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(features, name="features")
+app.add_typer(log, name="log")
 app.add_typer(keys, name="keys")
 app.command("panel-token", epilog="Example: foresight panel-token 1746 --user rep-7")(panel_token)
 app.command("plan-pilot", epilog="Example: foresight plan-pilot type_a -c examples/complete_journey")(plan_pilot)

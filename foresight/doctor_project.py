@@ -134,7 +134,7 @@ def databases(settings: Settings) -> Iterator[Check]:
         if file is not None and not file.exists():
             yield _warn(f"database {key}", "It is not there yet.", "foresight serve and foresight score make it.")
             continue
-        engine = open_sql(url, pragmas={"busy_timeout": "2000"}, connect_args={"connect_timeout": 5}, keep_open=False)
+        engine = open_sql(url, pragmas={"busy_timeout": "2000"}, connect_args={"connect_timeout": 5})
         try:
             yield _database(f"database {key}", engine)
         except SQLAlchemyError as error:

@@ -127,7 +127,7 @@ def evaluate_policy(
     """
     asked = _question(project, now, effects, catalogue, margin_rate)
     say("read the log of decisions")
-    history = history_of(project.settings.state_url, now)
+    history = history_of(project.settings, now)
     drawn = np.isin(history.decisions["mode"].to_numpy(object), np.array(_DRAWN, dtype=object))
     seen = _seen_by(asked.effects, history.decisions)
     found, overlapping = asked.matured(history, drawn & ~seen)

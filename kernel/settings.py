@@ -257,13 +257,14 @@ class RegistrySettings(Section):
 
 class StateSettings(Section):
     """``folder`` holds snapshots and reports; ``url`` is the database of decisions and ``online_url`` that of the
-    features in service (default: SQLite in the folder). Beside the snapshot in service the newest ``keep_snapshots``
-    are kept, and the scores of the newest ``keep_scores`` moments; a build waits ``lock_wait_seconds`` for another one
-    to end."""
+    features in service (default: SQLite in the folder); old decisions go to ``log_archive``. Beside the snapshot in
+    service the newest ``keep_snapshots`` are kept, and the scores of the newest ``keep_scores`` moments; a build waits
+    ``lock_wait_seconds`` for another one to end."""
 
     folder: str = ".foresight"
     url: str | None = None
     online_url: str | None = None
+    log_archive: str | None = None
     keep_snapshots: int = Field(default=30, ge=0)
     lock_wait_seconds: int = Field(default=600, ge=0)
     keep_scores: int = Field(default=400, ge=1)
@@ -339,6 +340,11 @@ class Settings(Section):
     def state_url(self) -> str:
         """The SQLAlchemy URL of decisions and feedback."""
         return self.state.url or f"sqlite:///{self.state_folder / 'decisions.db'}"
+
+    @property
+    def log_archive(self) -> Path:
+        """Where decisions and feedback lie that left the database."""
+        return self.state_folder / "log" if self.state.log_archive is None else self.path(self.state.log_archive)
 
     @property
     def online_url(self) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, TypeDecorator, create_engine, event, inspect
+from sqlalchemy import Connection, DateTime, Dialect, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError
 
-from kernel.errors import ForesightError, UsageError
+from kernel.errors import UsageError
 
 _WRITES = "foresight_writes"
 
@@ -64,22 +61,29 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
-def open_sql(
-    url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str, Any] | None = None, keep_open: bool = True
-) -> Engine:
+def which_file(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another that takes its name later; None where there is none. An open connection goes on
+    with the file that it opened, also when a backup was put in its place."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def open_sql(url: URL, *, pragmas: Mapping[str, str], connect_args: Mapping[str, Any] | None = None) -> Engine:
     """An engine that has not connected yet.
 
     Args:
         url: of :func:`checked_url`.
         pragmas: what SQLite is told on every new connection, in this order.
         connect_args: for the PostgreSQL driver.
-        keep_open: whether a SQLite file stays open between uses.
     """
     if url.get_backend_name() == "postgresql":
         # A server or role may write moments in a style that the driver does not read.
-        given = {"options": "-c DateStyle=ISO", **(connect_args or {})}
+        given = {"options": "-c DateStyle=ISO", "connect_timeout": 5, **(connect_args or {})}
         return create_engine(url, pool_pre_ping=True, connect_args=given)
-    engine = create_engine(url) if keep_open else create_engine(url, poolclass=NullPool)
+    engine = create_engine(url)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: SqliteConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -106,42 +110,3 @@ def _unusable(where: str) -> UsageError:
         where=where,
         fix="Write sqlite:///path/to/file.db or postgresql://user@host/database.",
     )
-
-
-class LazyDatabase:
-    """A database that is opened when it is first asked, and that may not be there yet: what readers of a project's
-    state have in common. Safe to use from several threads."""
-
-    def __init__(self, url: str, pragmas: Mapping[str, str], unavailable: Callable[[], ForesightError]) -> None:
-        """``unavailable``: what is raised when the database does not answer.
-
-        Raises:
-            UsageError: ``url`` names neither SQLite nor PostgreSQL.
-        """
-        self._url = checked_url(url, "foresight.toml: state.url")
-        self._pragmas = pragmas
-        self._unavailable = unavailable
-        self._found = False
-
-    def close(self) -> None:
-        """Give every connection back."""
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
-
-    def _is_there(self, connection: Connection, table: str) -> bool:
-        # A reader makes no table; once it is there it stays.
-        self._found = self._found or inspect(connection).has_table(table)
-        return self._found
-
-    @cached_property
-    def _engine(self) -> Engine:
-        # A notebook opens many of these and closes none.
-        return open_sql(self._url, pragmas=self._pragmas, keep_open=False)
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except DBAPIError:
-            # The driver's message would repeat the statement with its customers, so it goes no further.
-            raise self._unavailable() from None

@@ -11,8 +11,9 @@ from sqlalchemy import Column, Float, MetaData, String, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kernel.errors import ForesightError
+from kernel.lazy_database import LazyDatabase
 from kernel.settings import Settings
-from kernel.sql import LazyDatabase, UtcMoment, sqlite_file, writing
+from kernel.sql import UtcMoment, writing
 
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
 _METADATA = MetaData()
@@ -103,11 +104,9 @@ class ShadowLog(LazyDatabase):
             ShadowUnavailableError: the database does not answer.
         """
         names = [field.name for field in fields(ShadowScore)]
-        file = sqlite_file(self._url)
-        if file is not None and not file.exists():
-            return pd.DataFrame(columns=names)
         statement = select(*(_SHADOW.c[name] for name in names)).where(_SHADOW.c.project == self._project)
-        with self._told(), self._engine.connect() as connection:
-            if not self._is_there(connection, _SHADOW.name):
+        with self._told():
+            if not self._is_there(_SHADOW.name):
                 return pd.DataFrame(columns=names)
-            return pd.DataFrame(connection.execute(statement.order_by(_SHADOW.c.scored_at)).all(), columns=names)
+            with self._engine.connect() as connection:
+                return pd.DataFrame(connection.execute(statement.order_by(_SHADOW.c.scored_at)).all(), columns=names)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgres_url
+from tests.postgres import postgres_url, state_url
 from tests.projects import CUSTOMERS, SALES, TinyProject
 from tests.spark_engine import on_spark
 
 # The benchmarks are no part of the installed package: they are found beside it.
 sys.path.append(str(Path(__file__).parents[1]))
 
-__all__ = ["on_spark", "postgres_url"]  # fixtures: Spark and PostgreSQL, where they are installed
+__all__ = ["on_spark", "postgres_url", "state_url"]  # fixtures: Spark and PostgreSQL, where they are installed
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,12 +8,34 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import Select, text
+
+from kernel.sql import checked_url, open_sql
 
 PASSWORD = "correct-horse"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a test may do to the server, if it leaves it running."""
+
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
+_SERVERS: dict[str, Server] = {}
+
+
+def server_of(url: str) -> Server:
+    """The server of ``postgres_url``."""
+    return _SERVERS[url]
 
 
 def _programs() -> Path | None:
@@ -67,6 +89,29 @@ def postgres_url() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database for a project's state, of either kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state' / 'decisions.db'}"
+        return
+    url = str(request.getfixturevalue("postgres_url"))
+    yield url
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
+def found(url: str, query: str | Select[*tuple[Any, ...]]) -> list[tuple[object, ...]]:
+    """What a query finds, past all code of the project but the types of its tables."""
+    engine = open_sql(checked_url(url, "test"), pragmas={})
+    try:
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query) if isinstance(query, str) else query)]
+    finally:
+        engine.dispose()
+
+
 def _serving(programs: Path, folder: Path) -> Iterator[str]:
     password_file, data, port = folder / "password", folder / "data", _free_port()
     password_file.write_text(PASSWORD)
@@ -80,8 +125,15 @@ def _serving(programs: Path, folder: Path) -> Iterator[str]:
         *("-D", str(data), "-U", "owner", "-A", "scram-sha-256", "--pwfile", str(password_file)),
         *("-E", "UTF8", "--no-sync"),
     )
-    _command(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    control = (str(programs / "pg_ctl"), "-D", str(data), "-w")
+    start = (*control, "-l", str(folder / "log"), "-o", options, "start")
+    url = f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
+    _SERVERS[url] = Server(
+        stop=lambda: _command(*control, "-m", "fast", "stop"),
+        start=lambda: _command(*start),
+    )
+    _command(*start)
     try:
-        yield f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
+        yield url
     finally:
-        _command(str(programs / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
+        _command(*control, "-m", "immediate", "stop")

@@ -49,3 +49,21 @@ class StoreUnavailableError(ForesightError):
             where="feedback store",
             fix="Try again; the same ids are safe to send twice.",
         )
+
+
+class StoreFullError(StoreUnavailableError):
+    """There is no room for another decision; nothing was acknowledged."""
+
+    def __init__(self) -> None:
+        ForesightError.__init__(
+            self,
+            "The disk of the store of decisions and feedback is full.",
+            where="feedback store",
+            fix="Make room there, then try again; the same ids are safe to send twice.",
+        )
+
+
+def unavailable(error: BaseException) -> StoreUnavailableError:
+    """What is told of a driver's error."""
+    full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(error, "sqlstate", "") == "53100"
+    return StoreFullError() if full else StoreUnavailableError()

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+from asyncio import wrap_future
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Table, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Dialect, Engine, func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from kernel.direct_sql import Direct, direct, driver_error
 from kernel.errors import ForesightError
+from kernel.sql import checked_url, sqlite_file, which_file
 from serving.decisioning.action import DO_NOTHING
 from serving.decisioning.decision import Decision
 from serving.decisioning.state import CampaignPrices
-from serving.feedback.engine import open_engine, writing
+from serving.feedback.engine import open_engine
 from serving.feedback.errors import (
     EventConflictError,
     StoreUnavailableError,
     UnknownActionError,
     UnknownDecisionError,
+    unavailable,
 )
-from serving.feedback.tables import ACTION_USE, CAMPAIGN_PRICES, DECISIONS, FEEDBACK, QUARANTINE
+from serving.feedback.statements import Statements
+from serving.feedback.tables import DECISIONS, FEEDBACK, QUARANTINE
+from serving.feedback.writer import Group, GroupWriter
 from serving.schemas import FeedbackRequest, FeedbackStatus
 
 
@@ -44,6 +50,10 @@ _ERRORS: dict[QuarantineReason, Callable[[], ForesightError]] = {
     QuarantineReason.UNKNOWN_ACTION: UnknownActionError,
     QuarantineReason.EVENT_CONFLICT: EventConflictError,
 }
+
+
+_Kept = FeedbackStatus | QuarantineReason
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +75,30 @@ class DecisionStore:
             UsageError: ``url`` names neither SQLite nor PostgreSQL.
             StoreUnavailableError: the database does not answer.
         """
-        try:
-            self._engine: Engine = open_engine(url)
-        except (OperationalError, InterfaceError):
-            raise StoreUnavailableError from None
+        self._url = checked_url(url, "foresight.toml: state.url")
+        self._file = sqlite_file(self._url)
+        self._engine = self._opened()
+        self._statements = Statements(self._engine.dialect)
         self._decision = TypeAdapter(Decision)
-        # Built once: putting it together takes a fifth of the time of a decision's row, the disk apart.
-        self._new_decisions = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)
+        self._writer = GroupWriter(self._transaction)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Write what waits, and give every connection back."""
+        self._writer.close()
         self._engine.dispose()
+
+    @property
+    def dialect(self) -> Dialect:
+        """For statements of one's own (:class:`kernel.direct_sql.Prepared`)."""
+        return self._engine.dialect
+
+    def write(self, work: Callable[[Group], _Result]) -> Future[_Result]:
+        """Do ``work`` in a transaction that others may share; its result is there once it is on disk.
+
+        It may be done twice, the first time for nothing. The future raises what ``work`` does, and
+        StoreUnavailableError, with nothing kept, when the database does not answer.
+        """
+        return self._writer.submit(work)
 
     def log_decisions(self, decisions: Sequence[Decision], logged_at: datetime) -> int:
         """Keep decisions; one that is already there is left as it was. Returns how many are new.
@@ -83,13 +106,26 @@ class DecisionStore:
         Raises:
             StoreUnavailableError: the database does not answer; none was kept.
         """
-        if not decisions:
-            return 0
+        return self.write(self._decisions(decisions, logged_at)).result() if decisions else 0
+
+    async def keep_decisions(self, decisions: Sequence[Decision], logged_at: datetime) -> int:
+        """As :meth:`log_decisions`, without a thread that waits."""
+        return await wrap_future(self.write(self._decisions(decisions, logged_at))) if decisions else 0
+
+    def _decisions(self, decisions: Sequence[Decision], logged_at: datetime) -> Callable[[Group], int]:
         rows = [self._row(decision, logged_at) for decision in decisions]
-        with self._write() as connection:
-            new = set(connection.execute(self._new_decisions, rows).scalars())
-            self._count_use(connection, [one for one in decisions if one.decision_id in new], logged_at)
-            return len(new)
+        day = f"{logged_at.astimezone(UTC):%Y-%m-%d}"
+
+        def work(group: Group) -> int:
+            new = 0
+            for decision, row in zip(decisions, rows, strict=True):
+                if group.sql.write(self._statements.new_decision, row):
+                    new += 1
+                    if decision.chosen not in (None, DO_NOTHING):
+                        group.used.setdefault((decision.chosen, day), []).append(_cost(decision))
+            return new
+
+        return work
 
     def keep_prices(self, prices: CampaignPrices, made_at: datetime) -> None:
         """Let decisions go by a campaign's prices until they expire, or until others are kept.
@@ -104,8 +140,7 @@ class DecisionStore:
             "until": prices.until,
             "content": orjson.dumps({"budget": prices.budget, "capacity": dict(prices.capacity)}).decode(),
         }
-        with self._write() as connection:
-            connection.execute(self._insert_new(CAMPAIGN_PRICES, ["version"]), row)
+        self.write(lambda group: group.sql.write(self._statements.new_prices, row)).result()
 
     def decision(self, decision_id: str) -> Decision | None:
         """The decision as it was logged; None when there is none.
@@ -114,7 +149,10 @@ class DecisionStore:
             StoreUnavailableError: the database does not answer.
         """
         with self.reading() as connection:
-            return self._find_decision(connection, decision_id)
+            content = connection.execute(
+                select(DECISIONS.c.content).where(DECISIONS.c.decision_id == decision_id)
+            ).scalar_one_or_none()
+        return None if content is None else self._decision.validate_json(content)
 
     def record_feedback(self, event: FeedbackRequest, received_at: datetime) -> FeedbackStatus:
         """Keep an event; the same event again changes nothing. What does not match a decision goes to quarantine.
@@ -123,19 +161,28 @@ class DecisionStore:
             UnknownDecisionError, UnknownActionError, EventConflictError: after the event was put in quarantine.
             StoreUnavailableError: the database does not answer; nothing was kept.
         """
-        digest = hashlib.sha256(event.model_dump_json().encode()).hexdigest()
-        with self._write() as connection:
-            status, reason = self._match(connection, event, digest)
-            if reason is None and status is FeedbackStatus.STORED:
-                statement = self._insert_new(FEEDBACK, ["event_id"]).returning(FEEDBACK.c.event_id)
-                if connection.execute(statement, _feedback_row(event, digest, received_at)).first() is None:
-                    # Another process (PostgreSQL) was quicker with this event id.
-                    status, reason = self._match(connection, event, digest)
-            if reason is not None:
-                self._quarantine(connection, event, digest, reason, received_at)
-        if reason is not None:
-            raise _ERRORS[reason]()
-        return status
+        return _told(self.write(self._feedback(event, received_at)).result())
+
+    async def keep_feedback(self, event: FeedbackRequest, received_at: datetime) -> FeedbackStatus:
+        """As :meth:`record_feedback`, without a thread that waits."""
+        return _told(await wrap_future(self.write(self._feedback(event, received_at))))
+
+    def _feedback(self, event: FeedbackRequest, received_at: datetime) -> Callable[[Group], _Kept]:
+        content = event.model_dump_json()
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        row = _feedback_row(event, digest, received_at)
+
+        def work(group: Group) -> _Kept:
+            kept = self._match(group.sql, event, digest)
+            if kept is FeedbackStatus.STORED and not group.sql.write(self._statements.new_feedback, row):
+                # Another process (PostgreSQL) was quicker with this event id.
+                kept = self._match(group.sql, event, digest)
+            if isinstance(kept, QuarantineReason):
+                refused = {"reason": kept.value, "content": content}
+                group.sql.write(self._statements.new_in_quarantine, row | refused)
+            return kept
+
+        return work
 
     def counts(self) -> StoreCounts:
         """How much is kept.
@@ -159,68 +206,40 @@ class DecisionStore:
             return False
         return True
 
-    def _count_use(self, connection: Connection, decisions: Sequence[Decision], logged_at: datetime) -> None:
-        used: dict[str, list[float]] = {}
-        for decision in decisions:
-            if decision.chosen not in (None, DO_NOTHING):
-                cost = next(one.cost or 0.0 for one in decision.candidates if one.action_id == decision.chosen)
-                used.setdefault(decision.chosen, []).append(max(cost, 0.0))
-        day = f"{logged_at.astimezone(UTC):%Y-%m-%d}"
-        for action, costs in sorted(used.items()):  # in one order, so that two workers never wait for each other
-            statement = self._dialect.insert(ACTION_USE).values(
-                action=action, day=day, decisions=len(costs), cost=sum(costs)
-            )
-            added = statement.on_conflict_do_update(
-                index_elements=["action", "day"],
-                set_={
-                    "decisions": ACTION_USE.c.decisions + statement.excluded.decisions,
-                    "cost": ACTION_USE.c.cost + statement.excluded.cost,
-                },
-            )
-            connection.execute(added)
+    def _opened(self) -> Engine:
+        try:
+            engine = open_engine(self._url)
+        except (OperationalError, InterfaceError):
+            raise StoreUnavailableError from None
+        self._which = self._file and which_file(self._file)
+        return engine
 
-    def _match(
-        self, connection: Connection, event: FeedbackRequest, digest: str
-    ) -> tuple[FeedbackStatus, QuarantineReason | None]:
-        stored = connection.execute(
-            select(FEEDBACK.c.digest).where(FEEDBACK.c.event_id == event.event_id)
-        ).scalar_one_or_none()
-        if stored is not None:
-            conflict = None if stored == digest else QuarantineReason.EVENT_CONFLICT
-            return FeedbackStatus.ALREADY_STORED, conflict
-        decision = self._find_decision(connection, event.decision_id)
-        if decision is None:
-            return FeedbackStatus.STORED, QuarantineReason.UNKNOWN_DECISION
-        if event.action not in {candidate.action_id for candidate in decision.candidates}:
-            return FeedbackStatus.STORED, QuarantineReason.UNKNOWN_ACTION
-        return FeedbackStatus.STORED, None
+    @contextmanager
+    def _transaction(self) -> Generator[Group]:
+        if self._file is not None and which_file(self._file) != self._which:
+            self._engine.dispose()
+            self._engine = self._opened()
+        try:
+            with direct(self._engine, writes=True) as sql:
+                group = Group(sql)
+                yield group
+                for (action, day), costs in sorted(group.used.items()):  # in one order, or two workers would block
+                    use = {"action": action, "day": day, "decisions": len(costs), "cost": sum(costs)}
+                    sql.write(self._statements.more_use, use)
+        except driver_error(self._engine) as error:
+            # The driver's message may repeat the statement with its values, so it goes no further.
+            raise unavailable(error) from None
 
-    def _quarantine(
-        self,
-        connection: Connection,
-        event: FeedbackRequest,
-        digest: str,
-        reason: QuarantineReason,
-        received_at: datetime,
-    ) -> None:
-        statement = self._insert_new(QUARANTINE, ["reason", "event_id", "digest"])
-        connection.execute(
-            statement,
-            {
-                "reason": reason.value,
-                "event_id": event.event_id,
-                "decision_id": event.decision_id,
-                "received_at": received_at,
-                "content": event.model_dump_json(),
-                "digest": digest,
-            },
-        )
-
-    def _find_decision(self, connection: Connection, decision_id: str) -> Decision | None:
-        content = connection.execute(
-            select(DECISIONS.c.content).where(DECISIONS.c.decision_id == decision_id)
-        ).scalar_one_or_none()
-        return None if content is None else self._decision.validate_json(content)
+    def _match(self, sql: Direct, event: FeedbackRequest, digest: str) -> _Kept:
+        stored = sql.rows(self._statements.digest, {"event_id": event.event_id})
+        if stored:
+            same = stored[0][0] == digest
+            return FeedbackStatus.ALREADY_STORED if same else QuarantineReason.EVENT_CONFLICT
+        decided = sql.rows(self._statements.content, {"decision_id": event.decision_id})
+        if not decided:
+            return QuarantineReason.UNKNOWN_DECISION
+        candidates = {one["action_id"] for one in orjson.loads(decided[0][0])["candidates"]}
+        return FeedbackStatus.STORED if event.action in candidates else QuarantineReason.UNKNOWN_ACTION
 
     def _row(self, decision: Decision, logged_at: datetime) -> dict[str, Any]:
         return {
@@ -236,22 +255,6 @@ class DecisionStore:
             "content": self._decision.dump_json(decision).decode(),
         }
 
-    @property
-    def _dialect(self) -> Any:
-        return postgresql if self._engine.dialect.name == "postgresql" else sqlite
-
-    def _insert_new(self, table: Table, key: list[str]) -> Any:
-        return self._dialect.insert(table).on_conflict_do_nothing(index_elements=key)
-
-    @contextmanager
-    def _write(self) -> Generator[Connection]:
-        try:
-            with writing(self._engine) as connection:
-                yield connection
-        except (OperationalError, InterfaceError):
-            # The driver's message would repeat the statement with its values, so it goes no further.
-            raise StoreUnavailableError from None
-
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """A connection to read with. Raises StoreUnavailableError when the database does not answer."""
@@ -260,6 +263,17 @@ class DecisionStore:
                 yield connection
         except (OperationalError, InterfaceError):
             raise StoreUnavailableError from None
+
+
+def _told(kept: _Kept) -> FeedbackStatus:
+    if isinstance(kept, QuarantineReason):
+        raise _ERRORS[kept]()
+    return kept
+
+
+def _cost(decision: Decision) -> float:
+    """Contact and expected incentive of the drawn action, money."""
+    return max(next(one.cost or 0.0 for one in decision.candidates if one.action_id == decision.chosen), 0.0)
 
 
 def _feedback_row(event: FeedbackRequest, digest: str, received_at: datetime) -> dict[str, Any]:

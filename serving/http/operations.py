@@ -58,14 +58,13 @@ async def recommend(deployment: Deployment, request: ScoreRequest) -> Recommenda
 
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
     """Keep what became of an action; who came with a token sends it for that customer's decisions only."""
-    received_at = deployment.clock()
     only = CALLER.get().customer
     if only is not None:
         decision = await to_thread.run_sync(deployment.store.decision, event.decision_id)
         if decision is None or decision.customer_id != only:
             raise Problem(403, "token-elsewhere", "The token is not for the customer of this decision.")
     with span("log"):
-        status = await to_thread.run_sync(deployment.store.record_feedback, event, received_at)
+        status = await deployment.store.keep_feedback(event, deployment.clock())
     if deployment.metrics is not None:
         deployment.metrics.fed_back(event.event.value, status.value)
     return FeedbackAnswer(event_id=event.event_id, status=status)
@@ -170,7 +169,7 @@ async def _keep(deployment: Deployment, insights: list[Insight], asked: float) -
     if decisions:
         counted = nullcontext() if deployment.metrics is None else deployment.metrics.keeping(insights)
         with span("log"), counted:
-            await to_thread.run_sync(deployment.store.log_decisions, decisions, deployment.clock())
+            await deployment.store.keep_decisions(decisions, deployment.clock())
 
 
 def _count(deployment: Deployment, insights: list[Insight]) -> None:

@@ -12,7 +12,13 @@ from starlette.responses import Response
 
 from features.engine.online import OnlineUnavailableError
 from kernel.errors import ForesightError, NotFoundError
-from serving.feedback.errors import EventConflictError, StoreUnavailableError, UnknownActionError, UnknownDecisionError
+from serving.feedback.errors import (
+    EventConflictError,
+    StoreFullError,
+    StoreUnavailableError,
+    UnknownActionError,
+    UnknownDecisionError,
+)
 from serving.insights import ModelsUnavailableError
 from serving.schemas import FieldProblem, ProblemAnswer
 from serving.scoring.band_log import BandsUnavailableError
@@ -81,6 +87,7 @@ _KNOWN: tuple[tuple[type[ForesightError], int, str, dict[str, str]], ...] = (
     (UnknownActionError, 400, "unknown-action", {}),
     (EventConflictError, 409, "event-conflict", {}),
     (ModelsUnavailableError, 503, "not-ready", {"Retry-After": "5"}),
+    (StoreFullError, 503, "store-full", {"Retry-After": "60"}),
     (StoreUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (OnlineUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (BandsUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, func, select
 
+from kernel.direct_sql import Prepared, as_list, listed
 from kernel.errors import ForesightError
+from kernel.lazy_database import LazyDatabase
 from kernel.settings import Settings
-from kernel.sql import LazyDatabase, UtcMoment, sqlite_file, writing
+from kernel.sql import UtcMoment, writing
 from kernel.types import Band
 
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
@@ -27,16 +30,6 @@ _BANDS = Table(
     Column("as_of", UtcMoment, primary_key=True),
     Column("band", String(10), nullable=False),
 )
-_BEFORE = (
-    select(_BANDS.c.customer_id, _BANDS.c.band)
-    .where(
-        _BANDS.c.project == bindparam("of_project"),
-        _BANDS.c.customer_id.in_(bindparam("ids", expanding=True)),
-        _BANDS.c.as_of < bindparam("moment"),
-    )
-    .order_by(_BANDS.c.as_of)
-)
-_AT_ONCE = 5000  # names in one statement: SQLite takes 32,766 at most
 
 
 class BandsUnavailableError(ForesightError):
@@ -73,18 +66,27 @@ class BandLog(LazyDatabase):
         Raises:
             BandsUnavailableError: the database does not answer.
         """
-        file = sqlite_file(self._url)
-        if file is not None and not file.exists():
-            return {}
-        found: dict[str, Band] = {}
-        with self._told(), self._engine.connect() as connection:
-            if not self._is_there(connection, _BANDS.name):
+        with self._reading(_BANDS.name) as look:
+            if look is None:
                 return {}
-            for first in range(0, len(customer_ids), _AT_ONCE):
-                some = list(customer_ids[first : first + _AT_ONCE])
-                rows = connection.execute(_BEFORE, {"of_project": self._project, "ids": some, "moment": as_of})
-                found.update((name, Band(band)) for name, band in rows)  # in the order of time: the last one stays
-        return found
+            rows = look.rows(
+                self._before, {"of_project": self._project, "customers": as_list(customer_ids), "moment": as_of}
+            )
+        return {name: Band(band) for name, band in rows}  # in the order of time: the last one stays
+
+    @cached_property
+    def _before(self) -> Prepared:
+        dialect = self._engine.dialect
+        statement = (
+            select(_BANDS.c.customer_id, _BANDS.c.band)
+            .where(
+                _BANDS.c.project == bindparam("of_project"),
+                _BANDS.c.customer_id.in_(listed("customers", dialect)),
+                _BANDS.c.as_of < bindparam("moment"),
+            )
+            .order_by(_BANDS.c.as_of)
+        )
+        return Prepared(statement, dialect)
 
     @contextmanager
     def recording(self, as_of: datetime) -> Generator[Recording]:
@@ -95,9 +97,8 @@ class BandLog(LazyDatabase):
         Raises:
             BandsUnavailableError: the database does not answer.
         """
-        file = sqlite_file(self._url)
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         recording = Recording()
         yield recording
         with self._told(), writing(self._engine) as connection:

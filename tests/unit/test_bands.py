@@ -107,7 +107,8 @@ def test_reading_leaves_a_database_without_bands_as_it_is(log: BandLog, tmp_path
     connection.close()
 
 
-def test_the_last_band_before_a_moment(log: BandLog) -> None:
+def test_the_last_band_before_a_moment(state_url: str) -> None:
+    log = BandLog(state_url, "shop")
     keep(log, DAY, {"anna": LOW, "bert": HIGH, "cleo": None})
     keep(log, DAY + timedelta(days=1), {"anna": MEDIUM, "bert": HIGH})
     assert log.before(DAY, ["anna", "bert"]) == {}  # at the moment itself: those before it
@@ -134,7 +135,8 @@ def test_an_earlier_moment_changes_nothing_that_was_decided_later(log: BandLog, 
     assert rows(tmp_path) == kept
 
 
-def test_scores_that_fail_leave_nothing(log: BandLog) -> None:
+def test_scores_that_fail_leave_nothing(state_url: str) -> None:
+    log = BandLog(state_url, "shop")
     with pytest.raises(RuntimeError), log.recording(DAY) as recording:
         recording.add(["anna"], [HIGH], {})
         raise RuntimeError
@@ -174,3 +176,28 @@ def test_on_postgresql(postgres_url: str) -> None:
         assert log.before(DAY + timedelta(days=1), ["anna", "bert"]) == {"anna": LOW, "bert": HIGH}
     finally:
         log.close()
+
+
+def test_a_log_that_is_replaced_is_read_anew(log: BandLog, tmp_path: Path) -> None:
+    keep(log, DAY, {"anna": LOW})
+    later = DAY + timedelta(days=1)
+    assert log.before(later, ["anna"]) == {"anna": LOW}
+    (tmp_path / "state").rename(tmp_path / "old")
+    assert log.before(later, ["anna"]) == {}
+    other = BandLog(f"sqlite:///{tmp_path}/state/decisions.db", "shop")
+    keep(other, DAY, {"anna": HIGH})
+    assert log.before(later, ["anna"]) == {"anna": HIGH}
+
+
+def test_a_reader_that_is_forgotten_closes_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "decisions.db"
+    keep(BandLog(f"sqlite:///{file}", "shop"), DAY, {"anna": LOW})
+    reader = BandLog(f"sqlite:///{file}", "shop")
+    reader.before(DAY + timedelta(days=1), ["anna"])
+    assert file in open_files()
+    del reader
+    assert file not in open_files()
+
+
+def open_files() -> set[Path]:
+    return {link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}

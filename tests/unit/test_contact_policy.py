@@ -378,11 +378,10 @@ def test_a_judged_policy_keeps_to_what_contact_policy_had_closed(tmp_path: Path)
     assert without_closed(probability[:1], worth[1:], closed[:1]) == pytest.approx(np.array([[0.9, 0.0, 0.1]]))
 
 
-def test_the_log_says_what_the_next_decision_depends_on(tmp_path: Path) -> None:
+def test_the_log_says_what_the_next_decision_depends_on(tmp_path: Path, state_url: str) -> None:
     more = "cooldown_days = 10\ncapacity = { per_day = 5 }\nbudget = 50.0"
     of = catalogue(tmp_path, action("a", more, contact=0.25))
-    url = f"sqlite:///{tmp_path / 'decisions.db'}"
-    reader, store = StateReader(url), DecisionStore(url)
+    reader, store = StateReader(state_url), DecisionStore(state_url)
     assert reader.read(of, ["c1"], NOW) == DecisionState(NOW)
     made = run(of, customers("c1", "c2"))
     assert Counter(decision.chosen for decision in made) == {"a": 2}

@@ -1,33 +1,32 @@
-"""The append-only store, on SQLite."""
+"""The append-only store, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from kernel.errors import UsageError
-from serving.feedback.errors import EventConflictError, StoreUnavailableError, UnknownActionError, UnknownDecisionError
+from serving.feedback.errors import EventConflictError, UnknownActionError, UnknownDecisionError
 from serving.feedback.store import DecisionStore, StoreCounts
+from serving.feedback.tables import FEEDBACK
+from serving.feedback.writer import Group
 from serving.schemas import FeedbackEvent, FeedbackRequest, FeedbackStatus
 from tests.doubles.insights import decision
+from tests.postgres import found
 
 NOW = datetime(2017, 11, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "decisions.db"
-
-
-@pytest.fixture
-def store(file: Path) -> Iterator[DecisionStore]:
-    store = DecisionStore(f"sqlite:///{file}")
+def store(state_url: str) -> Iterator[DecisionStore]:
+    store = DecisionStore(state_url)
     yield store
     store.close()
 
@@ -37,12 +36,17 @@ def event(event_id: str = "e1", **changes: object) -> FeedbackRequest:
     return FeedbackRequest.model_validate(given | changes)
 
 
-def rows(file: Path, sql: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(file)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
+def occupied(store: DecisionStore) -> tuple[Future[bool], threading.Event]:
+    """Work that the store is in the middle of, and what lets it go on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_: Group) -> bool:
+        begun.set()
+        return go_on.wait(10)
+
+    result = store.write(work)
+    assert begun.wait(10)
+    return result, go_on
 
 
 def test_a_decision_comes_back_exactly(store: DecisionStore) -> None:
@@ -60,31 +64,26 @@ def test_the_first_version_of_a_decision_stays(store: DecisionStore) -> None:
     assert store.counts() == StoreCounts(decisions=2, feedback=0, quarantined=0)
 
 
-def test_what_was_kept_is_there_after_opening_again(store: DecisionStore, file: Path) -> None:
+def test_what_was_kept_is_there_after_opening_again(store: DecisionStore, state_url: str) -> None:
     store.log_decisions([decision("1609", "d1")], NOW)
     store.record_feedback(event(), NOW)
     store.close()
-    again = DecisionStore(f"sqlite:///{file}")
+    again = DecisionStore(state_url)
     assert again.decision("d1") == decision("1609", "d1")
     assert again.record_feedback(event(), NOW) is FeedbackStatus.ALREADY_STORED
     assert again.counts() == StoreCounts(decisions=1, feedback=1, quarantined=0)
     again.close()
 
 
-def test_the_database_is_durable(store: DecisionStore, file: Path) -> None:
-    assert rows(file, "PRAGMA journal_mode") == [("wal",)]
-    with store._engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
-
-
-def test_feedback_columns(store: DecisionStore, file: Path) -> None:
+def test_feedback_columns(store: DecisionStore, state_url: str) -> None:
     store.log_decisions([decision("1609", "d1")], NOW)
     happened = datetime(2017, 11, 2, 10, 30, tzinfo=timezone(timedelta(hours=2)))
     store.record_feedback(event("e1", event_time=happened, event="outcome_value", value=12.5), NOW)
     store.record_feedback(event("e2"), NOW)
-    assert rows(file, "SELECT event_id, decision_id, action, event, event_time, value FROM feedback ORDER BY 1") == [
-        ("e1", "d1", "coupon", "outcome_value", "2017-11-02 08:30:00.000000", 12.5),
-        ("e2", "d1", "coupon", "accepted", "2017-11-02 09:00:00.000000", None),
+    columns = (FEEDBACK.c[name] for name in ("event_id", "decision_id", "action", "event", "event_time", "value"))
+    assert found(state_url, select(*columns).order_by("event_id")) == [
+        ("e1", "d1", "coupon", "outcome_value", datetime(2017, 11, 2, 8, 30, tzinfo=UTC), 12.5),
+        ("e2", "d1", "coupon", "accepted", NOW, None),
     ]
 
 
@@ -97,15 +96,15 @@ def test_feedback_columns(store: DecisionStore, file: Path) -> None:
     ],
 )
 def test_what_does_not_match_is_quarantined_once(
-    store: DecisionStore, file: Path, sent: FeedbackRequest, error: type[Exception], reason: str
+    store: DecisionStore, state_url: str, sent: FeedbackRequest, error: type[Exception], reason: str
 ) -> None:
     store.log_decisions([decision("1609", "d1")], NOW)
     store.record_feedback(event("e1"), NOW)
     for _ in range(2):
         with pytest.raises(error):
             store.record_feedback(sent, NOW)
-    assert rows(file, "SELECT event_id, event FROM feedback") == [("e1", "accepted")]
-    assert rows(file, "SELECT reason, event_id, content FROM feedback_quarantine") == [
+    assert found(state_url, "SELECT event_id, event FROM feedback") == [("e1", "accepted")]
+    assert found(state_url, "SELECT reason, event_id, content FROM feedback_quarantine") == [
         (reason, sent.event_id, sent.model_dump_json())
     ]
 
@@ -135,23 +134,66 @@ def test_many_threads_store_every_event_once(store: DecisionStore) -> None:
     assert store.counts().feedback == 15
 
 
-def test_a_database_that_is_gone_is_one_clear_error(store: DecisionStore, file: Path) -> None:
-    store.close()
-    file.unlink()
-    file.mkdir()
-    assert not store.is_available()
-    with pytest.raises(StoreUnavailableError) as caught:
-        store.log_decisions([decision("1609", "d1")], NOW)
-    assert caught.value.__cause__ is None
-    assert "1609" not in str(caught.value)
-
-
 @pytest.mark.parametrize("url", ["mysql://host/database", "not a url"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match="state database cannot be used"):
         DecisionStore(url)
 
 
-def test_a_database_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailableError):
-        DecisionStore(f"sqlite:///{tmp_path}")
+def test_calls_that_wait_for_no_thread(store: DecisionStore, state_url: str) -> None:
+    async def together() -> list[FeedbackStatus]:
+        new = await asyncio.gather(
+            *(store.keep_decisions([decision("1609", f"d{number}")], NOW) for number in (1, 2, 3, 1))
+        )
+        assert (sum(new), await store.keep_decisions([], NOW)) == (3, 0)
+        with pytest.raises(UnknownActionError):
+            await store.keep_feedback(event("bad", action="invented"), NOW)
+        return list(await asyncio.gather(*(store.keep_feedback(event(name), NOW) for name in ("e1", "e2", "e1"))))
+
+    assert sorted(asyncio.run(together())) == ["already_stored", "stored", "stored"]
+    assert store.counts() == StoreCounts(decisions=3, feedback=2, quarantined=1)
+    assert found(state_url, "SELECT action, day, decisions, cost FROM action_use") == [("coupon", "2017-11-02", 3, 3.0)]
+
+
+def test_what_fails_leaves_nothing_and_spoils_no_other(store: DecisionStore, state_url: str) -> None:
+    def broken(group: Group) -> None:
+        group.sql.write(store._statements.new_decision, store._row(decision("2", "half"), NOW))
+        raise ValueError("broken")
+
+    first, go_on = occupied(store)
+    both = [store.write(store._decisions([decision("1609", name)], NOW)) for name in ("d1", "d2")]
+    failing = store.write(broken)
+    last = store.write(store._feedback(event(), NOW))
+    go_on.set()
+    assert [one.result(10) for one in (first, *both, last)] == [True, 1, 1, FeedbackStatus.STORED]
+    with pytest.raises(ValueError, match="broken"):
+        failing.result(10)
+    assert found(state_url, "SELECT decision_id FROM decisions ORDER BY 1") == [("d1",), ("d2",)]
+    assert found(state_url, "SELECT decisions FROM action_use") == [(2,)]
+
+
+def test_what_nobody_waits_for_any_more_is_not_written(store: DecisionStore) -> None:
+    first, go_on = occupied(store)
+    gone = store.write(store._decisions([decision("1609", "d1")], NOW))
+    assert gone.cancel()
+    go_on.set()
+    assert first.result(10)
+    assert store.counts().decisions == 0
+
+
+def test_closing_writes_what_waits(store: DecisionStore, state_url: str) -> None:
+    _, go_on = occupied(store)
+    waiting = store.write(store._decisions([decision("1609", "d1")], NOW))
+    threading.Timer(0.05, go_on.set).start()
+    store.close()
+    assert waiting.result(0) == 1
+    assert found(state_url, "SELECT decision_id FROM decisions") == [("d1",)]
+    assert store.log_decisions([decision("1609", "d2")], NOW) == 1  # it opens again when it is asked
+
+
+def test_what_waits_is_one_transaction(store: DecisionStore) -> None:
+    _, go_on = occupied(store)
+    waiting = [store.write(lambda group: group) for _ in range(8)]
+    go_on.set()
+    groups = [one.result(10) for one in waiting]
+    assert all(group is groups[0] for group in groups)

@@ -1,0 +1,82 @@
+"""A database that is opened when it is first asked, and that may not be there yet."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+
+from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from kernel.direct_sql import Direct, direct, driver_error
+from kernel.errors import ForesightError
+from kernel.sql import checked_url, open_sql, sqlite_file, which_file
+
+
+class LazyDatabase:
+    """What readers of a project's state have in common. Safe to use from several threads; connections stay open, a few
+    at most, until it is closed or forgotten (a notebook opens many and closes none)."""
+
+    def __init__(self, url: str, pragmas: Mapping[str, str], unavailable: Callable[[], ForesightError]) -> None:
+        """``unavailable``: what is raised when the database does not answer.
+
+        Raises:
+            UsageError: ``url`` names neither SQLite nor PostgreSQL.
+        """
+        self._url = checked_url(url, "foresight.toml: state.url")
+        self._file = sqlite_file(self._url)
+        self._pragmas = pragmas
+        self._unavailable = unavailable
+        self._opened: tuple[int, int] | None = None
+        self._tables: set[str] = set()
+
+    def close(self) -> None:
+        """Give every connection back."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine = open_sql(self._url, pragmas=self._pragmas)
+        weakref.finalize(self, engine.dispose)
+        return engine
+
+    @contextmanager
+    def _reading(self, table: str) -> Generator[Direct | None]:
+        """One look at the database; None where it, or the table in it, is not there yet: a reader makes neither."""
+        with self._told():
+            if not self._is_there(table):
+                yield None
+                return
+            with direct(self._engine) as look:
+                yield look
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        try:
+            yield
+        except SQLAlchemyError:
+            # The driver's message would repeat the statement with its customers, so it goes no further.
+            raise self._unavailable() from None
+        except Exception as error:
+            if isinstance(error, driver_error(self._engine)):
+                raise self._unavailable() from None
+            raise
+
+    def _is_there(self, table: str) -> bool:
+        if self._file is not None:
+            found = which_file(self._file)
+            if found is None:
+                return False
+            if found != self._opened:
+                self.close()
+                self._tables.clear()
+                self._opened = found
+        if table not in self._tables:
+            if not inspect(self._engine).has_table(table):
+                self.close()  # what is not ours is not kept open
+                return False
+            self._tables.add(table)  # once it is there it stays
+        return True
