@@ -13,6 +13,7 @@ from rich.console import Console
 
 from foresight.actions_cli import check_effect, plan_pilot
 from foresight.features_cli import features
+from foresight.openapi_cli import openapi
 from kernel.errors import ForesightError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ app.command(
     epilog="Example: foresight check-effect campaign_received -c examples/complete_journey --detail 'Type A' "
     "--start 2017-08-08 --days 47",
 )(check_effect)
+app.command(
+    epilog="Example: foresight openapi --version 2.0 --server https://scores.example.com --out foresight-2.0.json"
+)(openapi)
 out = Console()
 problems = Console(stderr=True)
 

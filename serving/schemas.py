@@ -54,7 +54,9 @@ class CustomerInput(Body):
     created_at: Moment | None = None
     consent: bool = True
     account_id: Key | None = None
-    attributes: dict[Key, float | Word | None] = Field(default={}, max_length=200)
+    attributes: dict[Key, float | Word | None] = Field(
+        default={}, max_length=200, description="a number may be written as a text"
+    )
 
 
 class TransactionInput(Body):
@@ -114,6 +116,9 @@ class ProfileInput(Body):
 class ScoreRequest(Body):
     """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
+    # The description's way of saying "exactly one" without a union, which importers do not read.
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     customer_id: Key | None = None
     customer_ids: tuple[Key, ...] | None = Field(default=None, min_length=1)
     profile: ProfileInput | None = None
@@ -152,7 +157,7 @@ class ReasonAnswer(Body):
 
     code: str
     text: str
-    value: float | str | None
+    value: float | None = Field(description="the feature's value; null for a word, which stands in the text")
     effect: float
     group: str
     usual: float | None = Field(description="this customer's own usual level of the same thing")

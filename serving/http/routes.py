@@ -17,6 +17,7 @@ from serving.http import operations, paths
 from serving.http.deployment import Deployment, Slot
 from serving.http.failures import answered
 from serving.http.openapi import openapi_document
+from serving.http.paths import OpenApiVersion
 from serving.panel import content_security_policy, render_message, render_panel
 from serving.panel.index import render_index
 from serving.panel.render import FEEDBACK_PATH
@@ -32,8 +33,10 @@ def get_routes(slot: Slot) -> Starlette:
         paths.CHANGES.replace("{customer_id}", customer_id): _of_customer(slot, operations.changes),
         paths.PANEL.replace("{customer_id}", customer_id): _panel(slot),
         paths.INDEX: _index(slot),
-        paths.OPENAPI: _openapi(slot),
-        paths.DOCS: _openapi(slot),
+        paths.OPENAPI: _openapi(slot, OpenApiVersion.V3_1),
+        paths.DOCS: _openapi(slot, OpenApiVersion.V3_1),
+        paths.OPENAPI_3_0: _openapi(slot, OpenApiVersion.V3_0),
+        paths.OPENAPI_2_0: _openapi(slot, OpenApiVersion.V2_0),
     }
     return Starlette(routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()])
 
@@ -83,10 +86,10 @@ def _index(slot: Slot) -> Endpoint:
     return index
 
 
-def _openapi(slot: Slot) -> Endpoint:
+def _openapi(slot: Slot, version: OpenApiVersion) -> Endpoint:
     async def openapi(_: Request) -> Response:
         secured = bool(slot.deployment.limits.key_digests)
-        return Response(openapi_document(secured=secured), media_type="application/json")
+        return Response(openapi_document(version, secured=secured), media_type="application/json")
 
     return openapi
 
