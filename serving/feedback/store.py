@@ -27,6 +27,7 @@ from serving.feedback.errors import (
     UnknownActionError,
     UnknownDecisionError,
 )
+from serving.feedback.idempotency import KeptAnswers
 from serving.feedback.tables import ACTION_USE, CAMPAIGN_PRICES, DECISIONS, FEEDBACK, QUARANTINE
 from serving.schemas import FeedbackRequest, FeedbackStatus
 
@@ -56,7 +57,11 @@ class StoreCounts:
 
 
 class DecisionStore:
-    """The append-only log; safe to use from several threads, and from several processes on one database."""
+    """The append-only log; safe to use from several threads, and from several processes on one database.
+
+    Attributes:
+        answers: those given under the clients' idempotency keys.
+    """
 
     def __init__(self, url: str) -> None:
         """Open the database, and make what is missing in it.
@@ -69,6 +74,7 @@ class DecisionStore:
             self._engine: Engine = open_engine(url)
         except (OperationalError, InterfaceError):
             raise StoreUnavailableError from None
+        self.answers = KeptAnswers(self._engine)
         self._decision = TypeAdapter(Decision)
         # Built once: putting it together takes a fifth of the time of a decision's row, the disk apart.
         self._new_decisions = self._insert_new(DECISIONS, ["decision_id"]).returning(DECISIONS.c.decision_id)

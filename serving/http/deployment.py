@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from starlette.datastructures import Headers
+
 from kernel.clock import utc_now
 from kernel.errors import UsageError
 from kernel.service_settings import ServiceSettings
 from serving.feedback.store import DecisionStore
 from serving.insights import InsightSource
 
+API_KEY_HEADER = "X-API-Key"
 API_KEY_VARIABLE = "FORESIGHT_API_KEY"
 _HEX = frozenset("0123456789abcdef")
 
@@ -59,6 +62,16 @@ class Limits:
             return False
         digest = _digest(key)
         return sum(hmac.compare_digest(digest, known) for known in self.key_digests) > 0
+
+    def client_of(self, key: bytes | None) -> str:
+        """Whom a request with this ``X-API-Key`` is from: the key's digest; empty where no key is asked for."""
+        return _digest(key) if self.key_digests and key is not None else ""
+
+
+def key_of(headers: Headers) -> bytes | None:
+    """The API key of a request."""
+    key = headers.get(API_KEY_HEADER)
+    return None if key is None else key.encode("latin-1")
 
 
 def _digest(key: bytes) -> str:

@@ -8,14 +8,14 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.deployment import Limits, Slot
+from serving.http.deployment import API_KEY_HEADER, Limits, Slot, key_of
 from serving.http.envelope import REAL_PATH
 from serving.http.failures import log_failure
+from serving.http.idempotency import Idempotency
 from serving.http.paths import HEALTH, OTHER, PANEL, POSTS
 from serving.http.problems import INTERNAL, Problem, problem_of_response
 from serving.panel import content_security_policy, render_locked
 
-API_KEY_HEADER = "X-API-Key"
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
 _MOST_DISCARDED_BYTES = 64 * 1024 * 1024
 
@@ -24,7 +24,7 @@ class Guard:
     """Sits inside BentoML's metrics, so that what it refuses is counted too."""
 
     def __init__(self, app: ASGIApp, slot: Slot) -> None:
-        self._app = app
+        self._app = Idempotency(app, slot)
         self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +65,7 @@ class Guard:
 
 def _refusal(scope: Scope, template: str, limits: Limits) -> Response | None:
     headers = Headers(scope=scope)
-    if template not in HEALTH and not limits.accepts_key(_key(headers)):
+    if template not in HEALTH and not limits.accepts_key(key_of(headers)):
         if template == PANEL and "text/html" in headers.get("accept", ""):
             return locked_page()
         return Problem(
@@ -87,11 +87,6 @@ def locked_page() -> Response:
     return HTMLResponse(
         render_locked(nonce=nonce), 401, headers={"Content-Security-Policy": content_security_policy(nonce)}
     )
-
-
-def _key(headers: Headers) -> bytes | None:
-    key = headers.get(API_KEY_HEADER)
-    return None if key is None else key.encode("latin-1")
 
 
 def _is_json(headers: Headers) -> bool:
