@@ -90,7 +90,8 @@ def locked_page() -> Response:
 
 
 def _is_json(headers: Headers) -> bool:
-    return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" and headers.get("content-encoding", "identity").lower() == "identity"
 
 
 def _too_large(limits: Limits) -> Problem:
