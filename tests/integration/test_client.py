@@ -68,6 +68,15 @@ def test_a_decision_and_its_feedback(client: Client, store: DecisionStore) -> No
     assert store.counts() == StoreCounts(1, 1, 0)
 
 
+def test_the_example_of_the_documentation(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    example = page.split("## A client in Python")[1].split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {"address": str(client._http.base_url), "api_key": None}
+    exec(example, names)
+    assert capsys.readouterr().out == "404 not-found\n"
+    assert names["score"].customer_id == names["advice"].customer_id == "1609"
+
+
 def test_a_refusal_says_what_and_where(client: Client, waits: list[float]) -> None:
     with pytest.raises(ProblemError) as unknown:
         client.score("nobody")
