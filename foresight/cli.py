@@ -17,6 +17,7 @@ from foresight.features_cli import features
 from foresight.live_cli import promote, rollback, shadow_report
 from foresight.log_cli import log
 from foresight.monitoring_cli import monitor
+from foresight.openapi_cli import openapi
 from foresight.operations_cli import doctor
 from kernel.errors import ForesightError
 
@@ -51,6 +52,9 @@ app.command(epilog="Example: foresight doctor -c examples/complete_journey")(doc
 app.command(epilog="Example: foresight promote churn 3 -c examples/complete_journey")(promote)
 app.command(epilog="Example: foresight rollback churn -c examples/complete_journey")(rollback)
 app.command("shadow-report", epilog="Example: foresight shadow-report -c examples/complete_journey")(shadow_report)
+app.command(
+    epilog="Example: foresight openapi --version 2.0 --server https://scores.example.com --out foresight-2.0.json"
+)(openapi)
 out = Console()
 problems = Console(stderr=True)
 

@@ -135,7 +135,7 @@ def _reasons(score: Score) -> tuple[ReasonAnswer, ...]:
         ReasonAnswer(
             code=reason.code,
             text=reason.text,
-            value=reason.value,
+            value=None if isinstance(reason.value, str) else reason.value,
             effect=reason.effect,
             group=reason.group,
             usual=reason.usual,

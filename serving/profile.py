@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from features.engine.build import build_features
 from features.engine.definition import FeatureSet
 from features.engine.single.engine import SingleCustomer
 from features.engine.single.program import NotCompiledError
+from kernel.errors import DataError
 from serving.schemas import ProfileInput
 
 _EVENTS = ("transactions", "activities", "subscriptions")
@@ -45,9 +47,17 @@ def profile_features(engine: ProfileEngine, profile: ProfileInput, as_of: dateti
         DataError: the profile breaks the contract.
     """
     customer = profile.customer
+    _refuse_infinite(customer.attributes, engine.attributes)
     if engine.single is None or not _as_they_are(profile, policies):
         with profiles_from_frames(_frames(profile), engine.attributes, engine.timezone, policies) as profiles:
-            return build_features(profiles, engine.features, as_of)
+            built = build_features(profiles, engine.features, as_of)
+        if built.empty:  # the same refusal as that of the short way below
+            raise DataError(
+                "The customer became known at or after as_of, so that nothing can be said of them then.",
+                where="customer.created_at",
+                fix="Send an earlier created_at, or a later as_of.",
+            )
+        return built
     known = {"created_at": customer.created_at, **(customer.attributes if customer.consent else {})}
     events = {name: _columns(getattr(profile, name)) for name in _EVENTS if customer.consent}
     return engine.single.features(customer.customer_id, known, events, as_of)
@@ -58,6 +68,20 @@ def profile_features(engine: ProfileEngine, profile: ProfileInput, as_of: dateti
 # below it asked the operating system for one: 20 milliseconds a profile rather than 4. Saying that the frame needs
 # 64 KB puts it into a piece of its own, with room for the calls.
 profile_features.__code__ = profile_features.__code__.replace(co_stacksize=8192)
+
+
+def _refuse_infinite(given: Mapping[str, float | str | None], kinds: Mapping[str, str]) -> None:
+    """A number may be written as a text, and "inf" and "nan" are numbers to all who read one."""
+    for name, value in given.items():
+        if kinds.get(name) == "float64" and isinstance(value, str) and _INFINITE.fullmatch(value.strip()):
+            raise DataError(
+                f"The value of '{name}' is no number.",
+                where="customer.attributes",
+                fix="Send a number, or leave it out.",
+            )
+
+
+_INFINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 
 
 def _as_they_are(profile: ProfileInput, policies: Policies) -> bool:

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from kernel.types import Band, Status
+
+_Day = TypeVar("_Day", bound=date)
+_YEARS = range(1000, 9000)
+"""Of moments and days: nearer to the ends of the calendar, reckoning with them would leave it."""
+
+
+def _in_calendar(day: _Day) -> _Day:
+    if day.year not in _YEARS:
+        raise ValueError(f"give a year from {_YEARS[0]} to {_YEARS[-1]}")
+    return day
 
 
 def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-# Control characters have no place in a key, and PostgreSQL cannot store NUL.
-Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# Control characters have no place in a key, and PostgreSQL cannot store NUL; a key of spaces would be trimmed to none.
+Key = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$")
+]
 Word = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
 Moment = Annotated[
-    datetime, AfterValidator(_in_utc), Field(description="ISO 8601; a time without an offset is UTC", strict=False)
+    datetime,
+    AfterValidator(_in_calendar),
+    AfterValidator(_in_utc),
+    Field(description="ISO 8601; a time without an offset is UTC", strict=False),
 ]
 Amount = Annotated[float, Field(ge=-1e13, le=1e13)]
-Day = Annotated[date, Field(description="ISO 8601", strict=False)]
+Day = Annotated[date, AfterValidator(_in_calendar), Field(description="ISO 8601", strict=False)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -54,7 +69,9 @@ class CustomerInput(Body):
     created_at: Moment | None = None
     consent: bool = True
     account_id: Key | None = None
-    attributes: dict[Key, float | Word | None] = Field(default={}, max_length=200)
+    attributes: dict[Key, float | Word | None] = Field(
+        default={}, max_length=200, description="a number may be written as a text"
+    )
 
 
 class TransactionInput(Body):
@@ -114,6 +131,9 @@ class ProfileInput(Body):
 class ScoreRequest(Body):
     """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
+    # The description's way of saying "exactly one" without a union, which importers do not read.
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     customer_id: Key | None = None
     customer_ids: tuple[Key, ...] | None = Field(default=None, min_length=1)
     profile: ProfileInput | None = None
@@ -169,7 +189,7 @@ class ReasonAnswer(Body):
 
     code: str
     text: str
-    value: float | str | None
+    value: float | None = Field(description="the feature's value; null for a word, which stands in the text")
     effect: float
     group: str
     usual: float | None = Field(description="this customer's own usual level of the same thing")

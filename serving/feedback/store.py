@@ -31,6 +31,7 @@ from serving.feedback.errors import (
     UnknownDecisionError,
     unavailable,
 )
+from serving.feedback.idempotency import KeptAnswers
 from serving.feedback.statements import Statements
 from serving.feedback.tables import DECISIONS, FEEDBACK, QUARANTINE
 from serving.feedback.writer import Group, GroupWriter
@@ -66,7 +67,11 @@ class StoreCounts:
 
 
 class DecisionStore:
-    """The append-only log; safe to use from several threads, and from several processes on one database."""
+    """The append-only log; safe to use from several threads, and from several processes on one database.
+
+    Attributes:
+        answers: those given under the clients' idempotency keys.
+    """
 
     def __init__(self, url: str) -> None:
         """Open the database, and make what is missing in it.
@@ -79,6 +84,7 @@ class DecisionStore:
         self._file = sqlite_file(self._url)
         self._engine = self._opened()
         self._statements = Statements(self._engine.dialect)
+        self.answers = KeptAnswers(lambda: self._engine)
         self._decision = TypeAdapter(Decision)
         self._writer = GroupWriter(self._transaction)
 

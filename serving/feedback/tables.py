@@ -82,3 +82,15 @@ CAMPAIGN_PRICES = Table(
     Column("until", UtcMoment, nullable=False),
     Column("content", Text, nullable=False),  # the prices, as JSON
 )
+
+KEPT_ANSWERS = Table(
+    "kept_answers",
+    METADATA,
+    Column("client", String(64), primary_key=True),  # digest of the API key; empty without one
+    Column("key", String(200), primary_key=True),  # Idempotency-Key
+    Column("request_digest", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", UtcMoment, nullable=False, index=True),
+)
+"""Answers under the clients' idempotency keys; a row goes after a day."""

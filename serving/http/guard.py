@@ -14,6 +14,7 @@ from serving.http.cors import cors_headers, preflight_answer
 from serving.http.deployment import Deployment, Limits, Slot
 from serving.http.envelope import REAL_PATH, REAL_QUERY
 from serving.http.failures import REQUEST, log_failure
+from serving.http.idempotency import Idempotency
 from serving.http.json_depth import is_deeper_than
 from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC, READYZ, customer_of
 from serving.http.problems import INTERNAL, Problem, problem_of_response
@@ -31,7 +32,7 @@ class Guard:
     """Sits inside BentoML's metrics, so that what it refuses is counted too."""
 
     def __init__(self, app: ASGIApp, slot: Slot) -> None:
-        self._app = app
+        self._app = Idempotency(app, slot)
         self._slot = slot
         self._rates = RateLimiter()
 
@@ -135,7 +136,8 @@ def _checked(body: bytes | None, limits: Limits, template: str) -> bytes:
 
 
 def _is_json(headers: Headers) -> bool:
-    return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" and headers.get("content-encoding", "identity").lower() == "identity"
 
 
 _NOTICES = {

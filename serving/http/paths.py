@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from kernel.service_settings import Scope
 
 SCORE = "/v1/score"
@@ -15,6 +17,8 @@ CARD = "/v1/card/{customer_id}"
 ELEMENT = "/customer-insight.js"
 INDEX = "/"
 OPENAPI = "/openapi.json"
+OPENAPI_3_0 = "/openapi-3.0.json"
+OPENAPI_2_0 = "/openapi-2.0.json"
 DOCS = "/docs.json"
 METRICS = "/metrics"
 LIVEZ, READYZ, HEALTHZ = "/livez", "/readyz", "/healthz"
@@ -23,7 +27,8 @@ OTHER = "/other"
 HEALTH = frozenset({LIVEZ, READYZ, HEALTHZ})
 PUBLIC = HEALTH | {ELEMENT}  # the element's file holds no data, and a page loads it without a key
 POSTS = frozenset({SCORE, RECOMMENDATIONS, FEEDBACK, PANEL_TOKENS})
-ANY_KEY = frozenset({INDEX, OPENAPI, DOCS, OTHER})
+DOCUMENTS = frozenset({OPENAPI, DOCS, OPENAPI_3_0, OPENAPI_2_0})
+ANY_KEY = DOCUMENTS | {INDEX, OTHER}
 BY_TOKEN = frozenset({PANEL, CARD, CUSTOMER, CHANGES, FEEDBACK})
 SCOPES = {
     SCORE: Scope.READ,
@@ -36,8 +41,16 @@ SCOPES = {
     PANEL_TOKENS: Scope.WRITE,
     METRICS: Scope.ADMIN,
 }
-_FIXED = POSTS | PUBLIC | {INDEX, OPENAPI, DOCS, METRICS}
+_FIXED = POSTS | PUBLIC | DOCUMENTS | {INDEX, METRICS}
 _WITH_ID = tuple((template.removesuffix("{customer_id}"), template) for template in (CUSTOMER, CHANGES, PANEL, CARD))
+
+
+class OpenApiVersion(StrEnum):
+    """The versions of the description; the older ones are for importers of CRMs, and hold what a CRM calls."""
+
+    V3_1 = "3.1"
+    V3_0 = "3.0"
+    V2_0 = "2.0"
 
 
 def template_of(path: str) -> str:

@@ -26,6 +26,7 @@ from serving.scoring.band_log import BandsUnavailableError
 MEDIA_TYPE = "application/problem+json"
 INTERNAL = "The service failed; the log has the request id."
 _WHOLE_BODY = "(body)"
+_ATTRIBUTES = ["profile", "customer", "attributes"]
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
@@ -105,7 +106,10 @@ def invalid_request(errors: Sequence[Mapping[str, Any]]) -> Problem:
 
 
 def _path(location: Iterable[Any]) -> str:
-    return ".".join(str(part) for part in location) or _WHOLE_BODY
+    parts = [str(part) for part in location]
+    if parts[:3] == _ATTRIBUTES:
+        parts = parts[:4]  # after the name comes which of its types was tried
+    return ".".join(parts) or _WHOLE_BODY
 
 
 def _message(error: Mapping[str, Any]) -> str:
@@ -131,7 +135,7 @@ _CLIENT_PROBLEMS = {
     400: ("invalid-request", "The request could not be read."),
     404: ("not-found", "There is nothing at this path; GET /openapi.json lists what there is."),
     405: ("method-not-allowed", "This path does not answer that method; GET /openapi.json lists what there is."),
-    415: ("unsupported-media-type", "Send the body as application/json."),
+    415: ("unsupported-media-type", "Send the body as application/json, not compressed."),
     429: ("overloaded", "The service answers as many requests as it can; try again."),
 }
 _SERVER_PROBLEMS: dict[int, Callable[[], Problem]] = {

@@ -19,6 +19,7 @@ from serving.http.failures import answered
 from serving.http.metrics import CONTENT_TYPE
 from serving.http.openapi import openapi_document
 from serving.http.panel_routes import card, element_file, html_page, page_of_failure, panel
+from serving.http.paths import OpenApiVersion
 from serving.http.problems import problem_of_response
 from serving.panel.index import render_index
 
@@ -36,8 +37,10 @@ def get_routes(slot: Slot) -> Starlette:
         paths.ELEMENT: element_file(),
         paths.INDEX: _index(slot),
         paths.METRICS: _metrics(slot),
-        paths.OPENAPI: _openapi(slot),
-        paths.DOCS: _openapi(slot),
+        paths.OPENAPI: _openapi(slot, OpenApiVersion.V3_1),
+        paths.DOCS: _openapi(slot, OpenApiVersion.V3_1),
+        paths.OPENAPI_3_0: _openapi(slot, OpenApiVersion.V3_0),
+        paths.OPENAPI_2_0: _openapi(slot, OpenApiVersion.V2_0),
     }
     return Starlette(routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()])
 
@@ -78,9 +81,9 @@ def _metrics(slot: Slot) -> Endpoint:
     return metrics
 
 
-def _openapi(slot: Slot) -> Endpoint:
+def _openapi(slot: Slot, version: OpenApiVersion) -> Endpoint:
     async def openapi(_: Request) -> Response:
         secured = bool(slot.deployment.limits.keys)
-        return Response(openapi_document(secured=secured), media_type="application/json")
+        return Response(openapi_document(version, secured=secured), media_type="application/json")
 
     return openapi

@@ -1,0 +1,68 @@
+"""Answers under idempotency keys: the first one counts, for a day, for one client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from serving.feedback.engine import open_engine
+from serving.feedback.errors import StoreUnavailableError
+from serving.feedback.idempotency import KeptAnswer, KeptAnswers, RequestKey
+
+NOW = datetime.fromisoformat("2017-11-02T09:00:00+00:00")
+KEY = RequestKey("client", "one")
+ANSWER = KeptAnswer("a" * 64, 200, '{"a": "é"}'.encode())
+OTHER = KeptAnswer("b" * 64, 200, b"{}")
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Iterator[KeptAnswers]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'decisions.db'}")
+    yield KeptAnswers(engine)
+    engine.dispose()
+
+
+def test_the_first_answer_is_kept(answers: KeptAnswers) -> None:
+    assert answers.find(KEY, NOW) is None
+    assert answers.keep(KEY, ANSWER, NOW) == ANSWER
+    assert answers.keep(KEY, OTHER, NOW) == ANSWER
+    assert answers.find(KEY, NOW) == ANSWER
+
+
+def test_clients_and_keys_are_apart(answers: KeptAnswers) -> None:
+    answers.keep(KEY, ANSWER, NOW)
+    for other in (RequestKey("client", "two"), RequestKey("", "one")):
+        assert answers.find(other, NOW) is None
+        assert answers.keep(other, OTHER, NOW) == OTHER
+    assert answers.find(KEY, NOW) == ANSWER
+
+
+def test_after_a_day_the_key_is_free(answers: KeptAnswers) -> None:
+    answers.keep(KEY, ANSWER, NOW)
+    day = timedelta(hours=24)
+    assert answers.find(KEY, NOW + day - timedelta(seconds=1)) == ANSWER
+    assert answers.find(KEY, NOW + day) is None
+    assert answers.keep(KEY, OTHER, NOW + day) == OTHER
+
+
+def test_another_process_sees_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'decisions.db'}"
+    first, second = open_engine(url), open_engine(url)
+    KeptAnswers(first).keep(KEY, ANSWER, NOW)
+    assert KeptAnswers(second).keep(KEY, OTHER, NOW) == ANSWER
+    first.dispose()
+    second.dispose()
+
+
+def test_a_database_that_is_gone(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'state' / 'decisions.db'}")
+    engine.dispose()
+    (tmp_path / "state").rename(tmp_path / "gone")
+    with pytest.raises(StoreUnavailableError):
+        KeptAnswers(engine).find(KEY, NOW)
+    with pytest.raises(StoreUnavailableError):
+        KeptAnswers(engine).keep(KEY, ANSWER, NOW)
+    engine.dispose()
