@@ -110,6 +110,11 @@ class Manifest(Part):
         """Takes the model's inputs from features."""
         return ModelInputs(self.columns)
 
+    @cached_property
+    def groups(self) -> dict[str, list[int]]:
+        """See :func:`groups_of`."""
+        return groups_of(self.columns)
+
     def percentile(self, values: Floats) -> Floats:
         """Percentile (0-100) of each value within the population of the grid; the same for one row or a million."""
         grid, ranks = self._grid
@@ -238,6 +243,14 @@ class ValueManifest(Manifest):
 def percentile_grid(values: Floats) -> tuple[float, ...]:
     """The grid of a population's predictions from which percentiles are read."""
     return tuple(float(value) for value in np.quantile(values, np.linspace(0, 1, GRID_POINTS)))
+
+
+def groups_of(columns: tuple[FeatureColumn, ...]) -> dict[str, list[int]]:
+    """Group of features -> the positions of its columns, in the order of the columns."""
+    places: dict[str, list[int]] = {}
+    for i, column in enumerate(columns):
+        places.setdefault(column.group, []).append(i)
+    return places
 
 
 def model_matrix(features: Features, columns: tuple[FeatureColumn, ...]) -> Floats:

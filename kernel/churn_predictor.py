@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from kernel.artefacts import (
     ChurnManifest,
-    FeatureColumn,
     Floats,
     read_manifest,
     write_manifest,
@@ -123,17 +123,15 @@ class ChurnPredictor:
         return parts
 
 
-def by_group(contributions: Floats, columns: tuple[FeatureColumn, ...]) -> dict[str, Floats]:
-    """Group of features -> what it adds to the log-odds of each row, shape (rows,), in the order of the columns.
+def by_group(contributions: Floats, groups: Mapping[str, list[int]]) -> dict[str, Floats]:
+    """Group of features -> what it adds to the log-odds of each row, shape (rows,), in the order of the groups.
 
     Args:
         contributions: of :meth:`ChurnPredictor.contributions`.
+        groups: of the manifest.
     """
-    places: dict[str, list[int]] = {}
-    for i, column in enumerate(columns):
-        places.setdefault(column.group, []).append(i)
     # Each row's own sum, not a product of matrices, whose last digit depends on how many rows there are.
-    return {name: np.ascontiguousarray(contributions[:, group]).sum(axis=1) for name, group in places.items()}
+    return {name: np.ascontiguousarray(contributions[:, group]).sum(axis=1) for name, group in groups.items()}
 
 
 def _level(percentile: Floats, limits: tuple[float, float]) -> NDArray[np.int_]:

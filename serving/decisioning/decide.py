@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
 import numpy as np
 import orjson
@@ -80,11 +81,13 @@ class _Context:
         prices = self.state.prices
         return prices if prices.catalogue_hash == self.catalogue.hash and self.state.now < prices.until else None
 
-    def decision_id(self, customer_id: str, ruled: Sequence[str]) -> str:
+    @cached_property
+    def _shared_key(self) -> list[str]:
         prices = [] if self.prices is None else [f"prices={self.prices.version}"]
-        key = [customer_id, iso(self.as_of), self.placement, self.policy_version, *self.model_versions]
-        key += [*prices, *ruled]
-        return str(uuid.uuid5(_NAMESPACE, orjson.dumps(key).decode()))
+        return [iso(self.as_of), self.placement, self.policy_version, *self.model_versions, *prices]
+
+    def decision_id(self, customer_id: str, ruled: Sequence[str]) -> str:
+        return str(uuid.uuid5(_NAMESPACE, orjson.dumps([customer_id, *self._shared_key, *ruled]).decode()))
 
     def customer(self, customer_id: str, ruled: Sequence[str]) -> _Customer:
         decision_id = self.decision_id(customer_id, ruled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -49,14 +50,15 @@ def top_reasons(
 
 
 def group_effects(
-    contributions: Floats, columns: tuple[FeatureColumn, ...], wording: Wording
+    contributions: Floats, places: Mapping[str, list[int]], wording: Wording
 ) -> list[tuple[GroupEffect, ...]]:
     """The parts summed by group, the largest first; with the base they make the log-odds of each row.
 
     Args:
         contributions: shape (rows, columns + 1), log-odds.
+        places: group -> its columns.
     """
-    groups = by_group(contributions, columns)
+    groups = by_group(contributions, places)
     names, effects = list(groups), np.column_stack(list(groups.values()))
     labels = [wording.group(name) for name in names]
     order = np.argsort(-np.abs(effects), axis=1, kind="stable").tolist()

@@ -210,7 +210,7 @@ class Scorer:
             columns, base[scored] = self.churn.manifest.columns, parts[:, -1]
             wording = Wording.of(self.language, self.churn.manifest.currency)
             texts = top_reasons(_some(rows, scored), inputs, parts, columns, wording)
-            effects = group_effects(parts, columns, wording)
+            effects = group_effects(parts, self.churn.manifest.groups, wording)
             for place, text, effect in zip(scored.tolist(), texts, effects, strict=True):
                 reasons[place], groups[place] = text, effect
         if len(known):

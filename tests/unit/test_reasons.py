@@ -8,7 +8,8 @@ import pytest
 
 from features.definitions import feature_set
 from features.groups import LABELS
-from kernel.artefacts import FeatureColumn
+from kernel.artefacts import FeatureColumn, groups_of
+from kernel.feature_rows import FrameRows
 from serving.scoring.reasons import group_effects, top_reasons
 from serving.scoring.wording import Wording
 from training.models.behaviours import BEHAVIOURS
@@ -115,13 +116,13 @@ def test_reasons_and_groups() -> None:
     columns = (column("days_since_last_purchase", 4.3), column("mean_gap_days", 6.0), column("orders_30d", 5.0))
     features = pd.DataFrame({"days_since_last_purchase": [38.0], "mean_gap_days": [9.0], "orders_30d": [np.nan]})
     parts = np.array([[0.9, 0.2, -0.4, -1.5]])
-    [found] = top_reasons(features, features.to_numpy(), parts, columns, ENGLISH)
+    [found] = top_reasons(FrameRows(features), features.to_numpy(), parts, columns, ENGLISH)
     assert [(reason.code, reason.usual, reason.effect) for reason in found] == [
         ("days_since_last_purchase", 9.0, 0.9),
         ("orders_30d", None, -0.4),
         ("mean_gap_days", None, 0.2),
     ]
-    [groups] = group_effects(parts, columns, ENGLISH)
+    [groups] = group_effects(parts, groups_of(columns), ENGLISH)
     assert [(one.group, one.effect) for one in groups] == [("rfm", 0.9), ("trend", -0.4), ("rhythm", 0.2)]
     assert groups[0].label == "Recency, frequency and spend"
 
@@ -129,5 +130,5 @@ def test_reasons_and_groups() -> None:
 def test_groups_of_one_customer_have_the_bits_of_many() -> None:
     columns = tuple(column(feature.name) for feature in FEATURES)
     parts = np.random.default_rng(3).normal(size=(200, len(columns) + 1))
-    together = group_effects(parts, columns, ENGLISH)
-    assert [group_effects(parts[i : i + 1], columns, ENGLISH)[0] for i in range(200)] == together
+    together = group_effects(parts, groups_of(columns), ENGLISH)
+    assert [group_effects(parts[i : i + 1], groups_of(columns), ENGLISH)[0] for i in range(200)] == together

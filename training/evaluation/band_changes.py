@@ -60,5 +60,5 @@ def summed(changes: pd.DataFrame) -> pd.DataFrame:
 def _seen(model: ChurnPredictor, population: pd.DataFrame) -> tuple[Floats, dict[str, Floats]]:
     """Percentiles, and what each group adds to the log-odds."""
     inputs = model.inputs(population)
-    groups = by_group(model.contributions(inputs), model.manifest.columns)
+    groups = by_group(model.contributions(inputs), model.manifest.groups)
     return model.percentile(model.probability(inputs)), groups

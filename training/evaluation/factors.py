@@ -35,7 +35,7 @@ def band_factors(model: ChurnPredictor, inputs: Floats) -> list[BandFactors]:
         inputs: the model's, of the cohort, shape (rows, columns); of more than ``MOST_ROWS`` every n-th is taken.
     """
     some = inputs[:: max(1, len(inputs) // MOST_ROWS)]
-    groups, probability = by_group(model.contributions(some), model.manifest.columns), model.probability(some)
+    groups, probability = by_group(model.contributions(some), model.manifest.groups), model.probability(some)
     bands = model.bands(model.percentile(probability))
     found: list[BandFactors] = []
     for band in (Band.HIGH, Band.MEDIUM, Band.LOW):
