@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-QUESTIONS = ("features", "training", "scoring", "value", "allocation", "decisions", "online", "http")
+QUESTIONS = ("features", "training", "scoring", "value", "allocation", "decisions", "online", "serving")
 RESULTS, REMARKS = Path(__file__).with_name("results.md"), Path(__file__).with_name("remarks.md")
 
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         console.print(f"There is no question '{unknown[0]}'. Known: {', '.join(QUESTIONS)}.")
         return 2
-    from benchmarks import allocation, decisions, features, http, online, scoring, training, value
+    from benchmarks import allocation, decisions, features, online, scoring, serving, training, value
     from benchmarks.data import Bench
     from benchmarks.measure import Figure
     from benchmarks.report import machine, markdown, print_table
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         "allocation": allocation,
         "decisions": decisions,
         "online": online,
-        "http": http,
+        "serving": serving,
     }
     facts = machine(os.getloadavg()[0])
     found: list[Figure] = []
