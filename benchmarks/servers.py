@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -37,7 +38,9 @@ def mlflow_service(model: Path, folder: Path) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(place), "--env-manager", "local"]
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    # It starts uvicorn by its name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     with _serving([*command, *options], environment, port, "/ping", folder / "mlflow.log") as address:
         yield address
 
@@ -47,13 +50,18 @@ def _serving(command: Sequence[str], environment: Mapping[str, str], port: int, 
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env=dict(environment), stdout=output, stderr=output, cwd=Path(__file__).parents[1]
+            command,
+            env=dict(environment),
+            stdout=output,
+            stderr=output,
+            cwd=Path(__file__).parents[1],
+            start_new_session=True,
         )
         try:
             _wait(address + ready, process, log)
             yield address
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # also what it started
             process.wait(timeout=30)
 
 
