@@ -30,11 +30,13 @@ class Caller:
         name: the same in every request of one caller, and of no other.
         requests_per_minute: how often it may ask; None for no limit.
         customer: the only customer it may see; None for any.
+        key: the name of its API key; "" for others, whose names are in no log.
     """
 
     name: str
     requests_per_minute: int | None = None
     customer: str | None = None
+    key: str = ""
 
 
 CALLER: ContextVar[Caller] = ContextVar("foresight_caller")
@@ -68,7 +70,7 @@ def _by_key(headers: Headers, template: str, deployment: Deployment) -> Caller:
     needed = paths.scope_of(template)
     if needed is not None and needed not in key.scopes:
         raise Problem(403, "scope-required", f"This API key lacks the scope '{needed}', which this path asks for.")
-    return Caller(f"key:{key.name}", key.requests_per_minute or limits.requests_per_minute)
+    return Caller(f"key:{key.name}", key.requests_per_minute or limits.requests_per_minute, key=key.name)
 
 
 def _by_token(text: str, scope: Scope, template: str, deployment: Deployment) -> Caller:

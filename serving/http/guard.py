@@ -75,7 +75,7 @@ class Guard:
         caller = admit(scope, template, deployment)
         CALLER.set(caller)
         if (request := REQUEST.get()) is not None:
-            request.key = caller.name
+            request.key = caller.key
         if caller.requests_per_minute is None:
             return {}
         allowance = self._rates.take(caller.name, caller.requests_per_minute)
