@@ -19,6 +19,7 @@ from kernel.artefacts import (
 from kernel.behaviours import Change, nearest_changes
 from kernel.feature_rows import Features, rows_of
 from kernel.linear_part import LinearPart
+from kernel.trees import predicted
 from kernel.types import Band
 
 BOOSTER = "booster.txt"
@@ -113,8 +114,7 @@ class ChurnPredictor:
         TreeSHAP of the trees (Lundberg et al. 2020) and the effects of the line; each row sums to :meth:`log_odds`.
         """
         manifest = self.manifest
-        trees = self.booster.predict(inputs, pred_contrib=True, num_threads=1 if len(inputs) < 100 else 0)
-        parts = manifest.slope * manifest.trees_weight * np.asarray(trees)
+        parts = manifest.slope * manifest.trees_weight * predicted(self.booster, inputs, "contributions")
         parts[:, -1] += manifest.intercept
         if manifest.linear is not None:
             share = manifest.slope * (1 - manifest.trees_weight)
@@ -140,7 +140,5 @@ def _level(percentile: Floats, limits: tuple[float, float]) -> NDArray[np.int_]:
 
 def raw_log_odds(trees: lgb.Booster, line: LinearPart | None, trees_weight: float, inputs: Floats) -> Floats:
     """What trees and line say, mixed, before it is calibrated, shape (rows,)."""
-    # One thread: for single rows OpenMP's spinning costs more than the work, and the result is the same.
-    of_trees = trees.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < 1000 else 0)
-    raw = trees_weight * np.asarray(of_trees)
+    raw = trees_weight * predicted(trees, inputs, "raw")
     return raw if line is None else raw + (1 - trees_weight) * line.log_odds(inputs)

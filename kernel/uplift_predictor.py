@@ -19,8 +19,7 @@ from kernel.artefacts import FeatureColumn, ModelInputs, read_manifest, write_ma
 from kernel.encoding import Encoding, straight
 from kernel.feature_rows import Features, rows_of
 from kernel.part import Floats, Part
-
-_MANY = 1000  # rows from which several threads are quicker than one
+from kernel.trees import predicted
 
 
 class EffectStatus(StrEnum):
@@ -81,8 +80,7 @@ class Learners(Part):
         outcome = straight(design, np.array(self.line).T)
         if self.kind == "binary":
             outcome = expit(outcome)
-        # One thread: for single rows OpenMP's spinning costs more than the work, and the result is the same.
-        trees = np.asarray(booster.predict(inputs, raw_score=True, num_threads=1 if len(inputs) < _MANY else 0))
+        trees = predicted(booster, inputs, "raw")
         return np.stack(
             [
                 outcome[:, 1:] - outcome[:, :1],

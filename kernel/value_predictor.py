@@ -23,6 +23,7 @@ from kernel.feature_rows import Features, rows_of
 from kernel.purchases import PurchaseModel, outlook
 from kernel.sbg import Sbg
 from kernel.segment import SegmentValue, segment_value
+from kernel.trees import predicted
 
 HORIZON_MONTHS = (1, 3, 6, 12, 24)
 MONTH_DAYS = 30.4375  # of the mean month
@@ -30,7 +31,6 @@ NEWCOMER_DAYS = 14
 """So long after the first purchase next to nothing is known of a customer."""
 _DAYS_PER_YEAR = 365.25
 _LEAST = 0.01  # of an expectation: the logarithm of a pace is an offset of the trees
-_FEW = 1000  # rows up to which threads cost more than they bring
 
 
 @dataclass(frozen=True)
@@ -256,11 +256,10 @@ class ValuePredictor:
             return self.manifest.scale * btyd
         matrix = self.manifest.inputs.matrix(rows_of(features))
         pace = spend_at_pace(features, btyd, self.manifest.pace_weights, self.manifest.horizon_days)
-        threads = 1 if len(features) < _FEW else 0
         change = self.boosters["trees" if chosen == "trees" else "spend"]
-        expected = pace * np.exp(np.asarray(change.predict(matrix, raw_score=True, num_threads=threads)))
+        expected = pace * np.exp(predicted(change, matrix, "raw"))
         if chosen == "two_part":
-            expected *= np.asarray(self.boosters["buy"].predict(matrix, num_threads=threads))
+            expected *= predicted(self.boosters["buy"], matrix, "response")
         return self.manifest.scale * expected
 
     def _horizons(self, expected: Floats, history: History) -> list[HorizonSpend]:
