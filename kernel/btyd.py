@@ -11,6 +11,7 @@ P(alive): Fader, Hardie & Lee (2008), note 021 at brucehardie.com. Gamma-Gamma: 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Self
@@ -25,7 +26,7 @@ from kernel.parameters import Parameters
 Floats = NDArray[np.float64]
 
 _LOG_TAIL = math.log(1e-18)  # what is cut off either end of the integral, relative to the answer's upper bound
-_CHUNK = 1_000_000  # cells of one block of the integrand: 8 MB per temporary array
+_CHUNK = 1 << 16  # cells of one block of the integrand: half a megabyte per temporary array
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,19 @@ class BgNbd(Parameters):
         """
         x, recency, age = checked_histories(frequency, recency_days, T_days)
         alive = self._probability_alive(x, recency / self.days_per_period, age / self.days_per_period)
-        return alive * self.purchases_if_alive(horizon_days, x, age)
+        return alive * self.purchases_if_alive([horizon_days], x, age)[..., 0]
 
-    def purchases_if_alive(self, horizon_days: float, frequency: Floats, T_days: Floats) -> Floats:
-        """The same, given that the customer is alive at T; shape of the inputs, which are checked histories.
+    def purchases_if_alive(self, horizons_days: Sequence[float], frequency: Floats, T_days: Floats) -> Floats:
+        """The same, given that the customer is alive at T; shape of the inputs, which are checked histories, and a last
+        axis of the horizons.
 
         Raises:
-            UsageError: ``horizon_days`` is negative or not finite.
+            UsageError: a horizon is negative or not finite.
         """
-        horizon = self._periods(horizon_days)
+        horizons = np.array([self._periods(days) for days in horizons_days])
         periods = (T_days / self.days_per_period).ravel()
-        return self._purchases_if_alive(horizon, frequency.ravel(), periods).reshape(frequency.shape)
+        found = self._purchases_if_alive(horizons, frequency.ravel(), periods)
+        return found.reshape(*frequency.shape, horizons.size)
 
     def median_wait_days(self, frequency: Floats, T_days: Floats) -> Floats:
         """Days until the next purchase, that half of such customers take at most who are alive and stay so, shape of
@@ -133,46 +136,55 @@ class BgNbd(Parameters):
     def _probability_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         return expit(-self._log_odds_gone(x, t_x, T))
 
-    def _purchases_if_alive(self, horizon: float, x: Floats, T: Floats) -> Floats:
-        """E[X(T, T + horizon] | alive at T, x, T] for one-dimensional ``x`` and ``T`` (periods)."""
+    def _purchases_if_alive(self, horizons: Floats, x: Floats, T: Floats) -> Floats:
+        """E[X(T, T + horizon] | alive at T, x, T] for one-dimensional ``x`` and ``T``, shape (rows, horizons), all in
+        periods."""
         if x.size == 1:  # to look for others like it costs more than the answer
-            return self._one_frequency(horizon, float(x[0]), T)
+            return self._one_frequency(horizons, float(x[0]), T)
         frequencies, x_at = np.unique(x, return_inverse=True)
         ages, T_at = np.unique(T, return_inverse=True)
         pairs, row_at = np.unique(x_at * ages.size + T_at, return_inverse=True)
-        per_pair = np.empty(pairs.size)
+        per_pair = np.empty((pairs.size, horizons.size))
         starts = np.searchsorted(pairs, np.arange(frequencies.size + 1) * ages.size)
         for index, frequency in enumerate(frequencies):
             rows = slice(starts[index], starts[index + 1])
-            per_pair[rows] = self._one_frequency(horizon, float(frequency), ages[pairs[rows] % ages.size])
+            per_pair[rows] = self._one_frequency(horizons, float(frequency), ages[pairs[rows] % ages.size])
         return per_pair[row_at]
 
-    def _one_frequency(self, horizon: float, x: float, T: Floats) -> Floats:
+    def _one_frequency(self, horizons: Floats, x: float, T: Floats) -> Floats:
         """The same for one ``x`` and many ``T``, by Euler's integral of the hypergeometric function.
 
         Given alive, the rate is Gamma(r + x, alpha + T) and p is Beta(a, b + x), which leaves one integral:
         the mean over p of g(p) = (1 - (1 + k p) ** -(r + x)) / p with k = horizon / (alpha + T). Unlike the printed
         form it has no singularity at a = 1 and no power that overflows for a large x.
         The mean of a straight line in p is known; g minus a line that meets it at the ends dies out sooner.
+        The nodes of all horizons lie one after the other: one customer costs a step for each operation, not for each
+        operation and horizon.
         """
-        if horizon == 0.0:
-            return np.zeros(T.size)
+        found = np.zeros((T.size, horizons.size))
+        ahead = horizons > 0
+        if not ahead.any():
+            return found
         shape, b = self.r + x, self._stays + x
         # Only a < 1 needs the line at p = 0; elsewhere it would cancel digits when few purchases come before leaving.
         at_zero = 1.0 if self.a < 1.0 else 0.0
-        nodes = _BetaNodes.make(self.a, b, steepness=shape * horizon / self.alpha, order_at_zero=at_zero)
-        k = horizon / (self.alpha + T)
-        at_one = _relative_purchases(np.ones(1), k, shape)
-        mean = (at_zero * b + at_one[:, 0] * self.a) / (self.a + b)
+        nodes = _Nodes.of(self.a, b, tuple((shape * horizons[ahead] / self.alpha).tolist()), at_zero)
+        k = horizons[ahead] / (self.alpha + T)[:, None]
+        at_one = _relative_purchases(1.0, k, shape)
+        mean = (at_zero * b + at_one * self.a) / (self.a + b)
         rows_per_block = max(1, _CHUNK // nodes.p.size)
         for start in range(0, T.size, rows_per_block):
             rows = slice(start, start + rows_per_block)
-            line = at_zero * nodes.one_minus_p + at_one[rows] * nodes.p
-            difference = _relative_purchases(nodes.p, k[rows], shape) - line
+            # Taken, and not indexed, which would lay the rows out otherwise: the sums' rounding depends on that.
+            line = at_zero * nodes.one_minus_p + at_one[rows].take(nodes.of_horizon, axis=1) * nodes.p
+            difference = _relative_purchases(nodes.p, k[rows].take(nodes.of_horizon, axis=1), shape) - line
+            difference *= nodes.weight
             # Not a matrix product: its rounding depends on how many rows there are, and one customer must score alike
             # alone and among a million.
-            mean[rows] += np.sum(difference * nodes.weight, axis=1)
-        return shape * k * mean
+            for number, part in enumerate(nodes.parts):
+                mean[rows, number] += np.sum(difference[:, part], axis=1)
+        found[:, ahead] = shape * k * mean
+        return found
 
 
 @dataclass(frozen=True)
@@ -183,9 +195,9 @@ class MbgNbd(BgNbd):
     _FIRST: ClassVar[int] = 1
 
 
-def _relative_purchases(p: Floats, k: Floats, shape: float) -> Floats:
-    """g(p) / g(0), (number of k, number of p), in (0, 1]: what leaving takes from the purchases expected."""
-    kp = k[:, None] * p
+def _relative_purchases(p: Floats | float, k: Floats, shape: float) -> Floats:
+    """g(p) / g(0), shape of the broadcast inputs, in (0, 1]: what leaving takes from the purchases expected."""
+    kp = k * p
     return -np.expm1(-shape * np.log1p(kp)) / (shape * kp)
 
 
@@ -202,7 +214,6 @@ class _BetaNodes:
     weight: Floats
 
     @classmethod
-    @lru_cache(maxsize=4096)  # of a model as many as there are frequencies and horizons: found anew for no customer
     def make(cls, a: float, b: float, *, steepness: float, order_at_zero: float) -> Self:
         """``order_at_zero``: 1 if the function vanishes at p = 0, with a slope up to ``steepness``, 0 if it does not.
 
@@ -216,6 +227,37 @@ class _BetaNodes:
         s = low + step * np.arange(math.ceil((high - low) / step) + 1)
         log_p, log_q = -np.logaddexp(0.0, -s), -np.logaddexp(0.0, s)
         return cls(p=expit(s), one_minus_p=expit(-s), weight=step * np.exp(a * log_p + b * log_q - log_beta))
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """The nodes of several horizons, one after the other.
+
+    Attributes:
+        of_horizon: of each node, the place of its horizon.
+        parts: where each horizon's nodes lie.
+    """
+
+    p: Floats
+    one_minus_p: Floats
+    weight: Floats
+    of_horizon: NDArray[np.intp]
+    parts: tuple[slice, ...]
+
+    @classmethod
+    @lru_cache(maxsize=4096)  # of a model as many as there are frequencies: found anew for no customer
+    def of(cls, a: float, b: float, steepness: tuple[float, ...], order_at_zero: float) -> Self:
+        """See :meth:`_BetaNodes.make`; a steepness for each horizon."""
+        each = [_BetaNodes.make(a, b, steepness=one, order_at_zero=order_at_zero) for one in steepness]
+        sizes = [nodes.p.size for nodes in each]
+        ends = np.cumsum(sizes).tolist()
+        return cls(
+            p=np.concatenate([nodes.p for nodes in each]),
+            one_minus_p=np.concatenate([nodes.one_minus_p for nodes in each]),
+            weight=np.concatenate([nodes.weight for nodes in each]),
+            of_horizon=np.repeat(np.arange(len(each)), sizes),
+            parts=tuple(slice(end - size, end) for end, size in zip(ends, sizes, strict=True)),
+        )
 
 
 def _tighten(s: float, a: float, b: float, log_beta: float) -> float:

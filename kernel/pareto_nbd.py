@@ -6,6 +6,7 @@ note 009 at brucehardie.com. Symbols and units as in :mod:`kernel.btyd`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,16 +54,19 @@ class ParetoNbd(Parameters):
         """
         x, recency, age = checked_histories(frequency, recency_days, T_days)
         alive = expit(-self._log_odds_gone(x, recency / self.days_per_period, age / self.days_per_period))
-        return alive * self.purchases_if_alive(horizon_days, x, age)
+        return alive * self.purchases_if_alive([horizon_days], x, age)[..., 0]
 
-    def purchases_if_alive(self, horizon_days: float, frequency: Floats, T_days: Floats) -> Floats:
-        """The same, given that the customer is alive at T; shape of the inputs, which are checked histories.
+    def purchases_if_alive(self, horizons_days: Sequence[float], frequency: Floats, T_days: Floats) -> Floats:
+        """The same, given that the customer is alive at T; shape of the inputs, which are checked histories, and a last
+        axis of the horizons.
 
         Raises:
-            UsageError: ``horizon_days`` is negative or not finite.
+            UsageError: a horizon is negative or not finite.
         """
-        horizon, T = checked_horizon(horizon_days) / self.days_per_period, T_days / self.days_per_period
-        return (self.r + frequency) / (self.alpha + T) * self._time_alive(horizon, T)
+        T = T_days / self.days_per_period
+        rate = (self.r + frequency) / (self.alpha + T)
+        horizons = [checked_horizon(days) / self.days_per_period for days in horizons_days]
+        return np.stack([rate * self._time_alive(horizon, T) for horizon in horizons], axis=-1)
 
     def median_wait_days(self, frequency: Floats, T_days: Floats) -> Floats:
         """Days until the next purchase, that half of such customers take at most who are alive and stay so, shape of

@@ -76,7 +76,7 @@ def outlook(
     x, t_x, age = checked_histories(frequency, recency_days, T_days)
     alive = _probability_alive(model, x, t_x, age)
     pair_of, (x, age) = _distinct(x, age)
-    if_alive = np.column_stack([model.purchases_if_alive(days, x, age) for days in horizons_days])
+    if_alive = model.purchases_if_alive(horizons_days, x, age)
     return Outlook(alive, alive[:, None] * if_alive[pair_of], model.median_wait_days(x, age)[pair_of])
 
 
