@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, cast
 
@@ -90,7 +90,17 @@ def _wins(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools,
         of = terms[index]
         value = of.value if of.value.shape == (1,) else of.value[rows]
         fatigue = None if of.fatigue is None else of.fatigue[rows][:, None]
-        drawn = incremental_total(draws[index].at(rows), replace(of, value=value[:, None], fatigue=fatigue))
+        own = ActionTerms(
+            value[:, None],
+            of.lever,
+            of.contact,
+            of.incentive,
+            of.taken_anyway,
+            fatigue,
+            of.budget_price,
+            of.capacity_price,
+        )
+        drawn = incremental_total(draws[index].at(rows), own)
         better = drawn > best
         if not possible.all():
             better &= possible[:, None]
