@@ -233,9 +233,11 @@ def score(
 @app.command(epilog="Example: foresight serve -c examples/complete_journey --port 3000")
 def serve(
     config: Config = Path("foresight.toml"),
-    host: Annotated[str | None, typer.Option(help="Default: [service] host, which is loopback.")] = None,
-    port: Annotated[int | None, typer.Option(help="Default: [service] port.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Default: [service] workers, which is 1.")] = None,
+    host: Annotated[str | None, typer.Option(help="Default: \\[service] host, which is loopback.")] = None,
+    port: Annotated[int | None, typer.Option(help="Default: \\[service] port.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Default: \\[service] workers, which is 1.")
+    ] = None,
 ) -> None:
     """Serve scores, recommendations and insight cards over HTTP."""
     from foresight.service_process import service_command, service_environment

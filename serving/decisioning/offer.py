@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,61 @@ from serving.decisioning.contact_policy import NO_RULINGS, Rulings
 from serving.decisioning.decision import Candidate
 from serving.decisioning.explain import ActionExplainer, Explainers
 from serving.decisioning.filters import Filtered, Filters
-from serving.decisioning.rules import Rule
 from serving.decisioning.state import CampaignPrices
 from serving.decisioning.value import ActionTerms, ValueParts, incremental_value
 
 INTERVAL = (0.05, 0.95)  # quantiles of the belief: 90 % lies between
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What of a catalogue is the same for all customers of a day; arrays of shape (actions,).
+
+    Attributes:
+        beliefs: the catalogue's own.
+        uplift: expected by them, shape (1, actions).
+        margin: of a conversion, NaN where it is a share of the lifetime value.
+        share: of the lifetime value, NaN where it is a margin.
+        explores: whether chance may play a part at all.
+    """
+
+    actions: Sequence[Action]
+    beliefs: Sequence[Belief]
+    uplift: Floats
+    lever: Floats
+    contact: Floats
+    incentive: Floats
+    taken_anyway: Floats
+    margin: Floats
+    share: Floats
+    explores: Bools
+    _quantiles: dict[float, Floats] = field(default_factory=dict[float, Floats])
+
+    @classmethod
+    @lru_cache(maxsize=16)
+    def of(cls, catalogue: Catalogue, day: date) -> Fixed:
+        """Made once: for one customer it would take longer than all that depends on the customer."""
+        actions = catalogue.actions
+        beliefs = [assumed(action.prior) for action in actions]
+        values = [action.value for action in actions]
+        return cls(
+            actions,
+            beliefs,
+            _beside([belief.mean for belief in beliefs]),
+            lever=np.array([action.lever_weight(day) for action in actions]),
+            contact=np.array([action.cost.contact for action in actions]),
+            incentive=np.array([action.cost.incentive_if_converted for action in actions]),
+            taken_anyway=np.array([action.cost.incentive_taken_anyway for action in actions]),
+            margin=np.array([np.nan if value.margin is None else value.margin for value in values]),
+            share=np.array([np.nan if value.margin is not None else value.lifetime_value_share for value in values]),
+            explores=np.array([action.explores for action in actions]),
+        )
+
+    def quantile(self, probability: float) -> Floats:
+        """Of the catalogue's own beliefs, shape (1, actions)."""
+        if probability not in self._quantiles:
+            self._quantiles[probability] = _beside([belief.quantile(probability) for belief in self.beliefs])
+        return self._quantiles[probability]
 
 
 @dataclass(frozen=True)
@@ -32,8 +83,8 @@ class Offers:
     actions are as few steps as one action and twenty customers.
 
     Attributes:
-        actions: of the catalogue, in its order.
-        beliefs: about the uplift of each.
+        fixed: what is the same for all customers.
+        beliefs: about the uplift of each action.
         terms: with ``value`` of shape (customers, actions), or (1, actions) when it is the same for all.
         filtered: of each action: who may have it, by which channel, and why not.
         eligible: who may have which, shape (customers, actions).
@@ -43,7 +94,7 @@ class Offers:
         total: expected incremental value, shape (customers, actions); NaN where the customer's value is unknown.
     """
 
-    actions: Sequence[Action]
+    fixed: Fixed
     beliefs: Sequence[Belief]
     terms: ActionTerms
     filtered: Sequence[Filtered]
@@ -53,8 +104,15 @@ class Offers:
     parts: ValueParts
     total: Floats
 
+    @property
+    def actions(self) -> Sequence[Action]:
+        """Of the catalogue, in its order."""
+        return self.fixed.actions
+
     def quantile(self, probability: float) -> Floats:
         """The effects below which they lie with ``probability``, of the shape of ``uplift``."""
+        if self.beliefs is self.fixed.beliefs:
+            return self.fixed.quantile(probability)
         return _beside([belief.quantile(probability) for belief in self.beliefs])
 
     def terms_of_each(self) -> list[ActionTerms]:
@@ -259,53 +317,60 @@ def make_offers(
         UsageError: a column's type does not fit a rule.
     """
     filters = Filters(day, columns, catalogue.permissions, ruled)
-    actions, shape = catalogue.actions, (columns.rows, len(catalogue.actions))
-    believed = [beliefs.get(action.id) or assumed(action.prior) for action in actions]
-    values = [_value(action, columns) for action in actions]
+    fixed, shape = Fixed.of(catalogue, day), (columns.rows, len(catalogue.actions))
+    believed, uplift = fixed.beliefs, fixed.uplift
+    if beliefs:
+        believed = [beliefs.get(action.id) or own for action, own in zip(fixed.actions, fixed.beliefs, strict=True)]
+        uplift = _beside([belief.mean for belief in believed])
+    value, unknown = _value(fixed, columns)
     terms = ActionTerms(
-        value=_beside([value for value, _ in values]),
-        lever=np.array([action.lever_weight(day) for action in actions]),
-        contact=np.array([action.cost.contact for action in actions]),
-        incentive=np.array([action.cost.incentive_if_converted for action in actions]),
-        taken_anyway=np.array([action.cost.incentive_taken_anyway for action in actions]),
+        value=value,
+        lever=fixed.lever,
+        contact=fixed.contact,
+        incentive=fixed.incentive,
+        taken_anyway=fixed.taken_anyway,
         fatigue=None if ruled.fatigue is None else ruled.fatigue[:, None],
         budget_price=0.0 if prices is None else prices.budget,
-        capacity_price=0.0 if prices is None else np.array([prices.capacity.get(one.id, 0.0) for one in actions]),
+        capacity_price=0.0 if prices is None else np.array([prices.capacity.get(one.id, 0.0) for one in fixed.actions]),
     )
-    uplift = _beside([belief.mean for belief in believed])
     parts = incremental_value(uplift, terms)
     total = np.array(spread(parts.total, shape))
-    for number, (_, unknown) in enumerate(values):
-        if unknown is not None:
-            total[unknown, number] = np.nan
+    by_share = ~np.isnan(fixed.share)
+    if unknown.any():
+        total[unknown[:, None] & by_share] = np.nan
     filtered = [
-        filters.apply(action, catalogue.rules[action.id], unknown)
-        for action, (_, unknown) in zip(actions, values, strict=True)
+        filters.apply(action, catalogue.rules[action.id], unknown if shared else None)
+        for action, shared in zip(fixed.actions, by_share.tolist(), strict=True)
     ]
     return Offers(
-        actions,
+        fixed,
         believed,
         terms,
         filtered,
         np.array([[not codes for codes in of.reasons] for of in filtered], dtype=np.bool_).T,
-        np.column_stack([_explores(action, catalogue.rules[action.id], columns) for action in actions]),
+        _explores(fixed, catalogue, columns),
         uplift,
         parts,
         total,
     )
 
 
-def _explores(action: Action, rules: Mapping[str, Rule], columns: Columns) -> Bools:
-    where = rules.get("exploration")
-    if action.explores and where is not None:
-        return where.evaluate(columns).passed
-    return np.full(columns.rows, action.explores)
+def _explores(fixed: Fixed, catalogue: Catalogue, columns: Columns) -> Bools:
+    explores = np.empty((columns.rows, len(fixed.actions)), dtype=np.bool_)
+    explores[:] = fixed.explores
+    for number, action in enumerate(fixed.actions):
+        where = catalogue.rules[action.id].get("exploration")
+        if action.explores and where is not None:
+            explores[:, number] = where.evaluate(columns).passed
+    return explores
 
 
-def _value(action: Action, columns: Columns) -> tuple[Floats, Bools | None]:
-    """Money per conversion, shape (1,) or (customers,), and where it is unknown, shape (customers,)."""
-    if action.value.margin is not None:
-        return np.array([action.value.margin]), None
+def _value(fixed: Fixed, columns: Columns) -> tuple[Floats, Bools]:
+    """Money per conversion, shape (1, actions) or (customers, actions); and of whom the lifetime value is not known,
+    where it counts, shape (customers,)."""
+    by_share = ~np.isnan(fixed.share)
+    if not by_share.any():
+        return fixed.margin[None, :], np.zeros(columns.rows, dtype=np.bool_)
     lifetime = columns.vector("lifetime_value")
     if lifetime.kind not in (Kind.NUMBER, Kind.UNKNOWN):
         raise DataError(
@@ -313,4 +378,4 @@ def _value(action: Action, columns: Columns) -> tuple[Floats, Bools | None]:
             where="the customers to decide for",
             fix="Give the expected spend over the horizon.",
         )
-    return lifetime.values.astype(np.float64) * cast("float", action.value.lifetime_value_share), lifetime.null
+    return np.where(by_share, lifetime.values.astype(np.float64)[:, None] * fixed.share, fixed.margin), lifetime.null
