@@ -16,6 +16,7 @@ import bentoml
 from bentoml import Service
 from starlette.types import ASGIApp
 
+from kernel.alerts import latest_file
 from kernel.errors import UsageError
 from kernel.service_settings import ServiceSettings
 from kernel.settings import load_settings
@@ -26,7 +27,7 @@ from serving.http.draining import drain_on_sigterm
 from serving.http.envelope import Envelope
 from serving.http.failures import WithoutCustomers, answered
 from serving.http.guard import Guard
-from serving.http.logs import configure_logging
+from serving.http.logs import configure_logging, without_addresses
 from serving.http.metrics import Metrics
 from serving.http.readiness import is_ready
 from serving.http.routes import get_routes
@@ -48,7 +49,6 @@ WORKERS_VARIABLE = "FORESIGHT_WORKERS"
 TIMEOUT_VARIABLE = "FORESIGHT_TIMEOUT_SECONDS"
 _LOOPBACK: Any = {"host": "127.0.0.1"}  # BentoML's own default is every interface
 _BENTOML_ERROR_LOG = "bentoml._internal.server.http_app"
-_UVICORN_ACCESS_LOG = "uvicorn.access"
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
@@ -92,8 +92,7 @@ def make_service(
 
         def __init__(self) -> None:
             logging.getLogger(_BENTOML_ERROR_LOG).addFilter(WithoutCustomers())
-            # It would write whole addresses, with the customer's id and the token in them.
-            logging.getLogger(_UVICORN_ACCESS_LOG).disabled = True
+            without_addresses()
             _configure_logs(settings)
             start_tracing()
             slot.current = open_deployment()
@@ -203,7 +202,7 @@ def _configured_deployment() -> Deployment:
         limits,
         history=ScoreLedger.of(settings).history,
         language=settings.project.language,
-        metrics=Metrics() if settings.service.metrics else None,
+        metrics=Metrics(latest_file(settings)) if settings.service.metrics else None,
         challenger=answering.challenger,
         live=live,
     )

@@ -33,6 +33,12 @@ def configure_logging(settings: ServiceSettings, stream: TextIO | None = None) -
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
         logger.setLevel(level)
+    without_addresses()
+
+
+def without_addresses() -> None:
+    """Switch uvicorn's access log off: it writes whole addresses, with the customer's id and the token in them."""
+    logging.getLogger("uvicorn.access").disabled = True
 
 
 def log_request(method: str, route: str, status: int, seconds: float) -> None:

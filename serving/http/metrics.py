@@ -28,6 +28,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from kernel.alerts import Level, read_alerts
 from kernel.errors import ForesightError
 from serving.insights import Insight, InsightSource
 from serving.live_metrics import live_metrics
@@ -43,7 +44,9 @@ _Labelled = TypeVar("_Labelled", Counter, Histogram)
 class Metrics:
     """The counts of one worker, and the page that adds up those of all."""
 
-    def __init__(self) -> None:
+    def __init__(self, monitoring: Path | None = None) -> None:
+        """``monitoring``: the file in which ``foresight monitor`` keeps what it last found."""
+        self._monitoring = monitoring
         folder = os.environ.get(FOLDER_VARIABLE)
         self._folder = None if folder is None else Path(folder)
         self._forget_the_dead()
@@ -132,7 +135,7 @@ class Metrics:
     def page(self, source: InsightSource) -> bytes:
         """All metrics of all workers, in Prometheus' text format. It reads files and the online store."""
         registry = CollectorRegistry()
-        registry.register(_OfTheMoment(source, self._workers()))
+        registry.register(_OfTheMoment(source, self._workers(), self._monitoring))
         if self._folder is None:
             own = (self._registry, live_metrics().registry, registry)
             return b"".join(generate_latest(one) for one in own)
@@ -168,9 +171,10 @@ class Metrics:
 class _OfTheMoment(Collector):
     """What is looked up when Prometheus asks."""
 
-    def __init__(self, source: InsightSource, workers: Sequence[int]) -> None:
+    def __init__(self, source: InsightSource, workers: Sequence[int], monitoring: Path | None) -> None:
         self._source = source
         self._workers = workers
+        self._monitoring = monitoring
 
     def collect(self) -> Iterable[Metric]:
         """The metrics; what cannot be read now is left out."""
@@ -181,6 +185,7 @@ class _OfTheMoment(Collector):
             "The moment of knowledge of the features in service, Unix time.",
             lambda: self._source.as_of.timestamp(),
         )
+        yield from self._monitored()
         try:
             versions, trained_as_of = self._source.versions(), self._source.models_as_of()
         except ForesightError:
@@ -201,6 +206,23 @@ class _OfTheMoment(Collector):
         for kind, moment in trained_as_of.items():
             trained.add_metric([kind], moment.timestamp())
         yield trained
+
+    def _monitored(self) -> Iterable[Metric]:
+        drift = GaugeMetricFamily(
+            "foresight_drift_psi_max",
+            "The largest PSI beyond chance among the features that matter, as last monitored.",
+            labels=["kind"],
+        )
+        alerts = GaugeMetricFamily("foresight_alerts", "Checks of the last monitoring, by level.", labels=["level"])
+        when = GaugeMetricFamily("foresight_monitored_timestamp_seconds", "When foresight monitor last ran, Unix time.")
+        found = None if self._monitoring is None else read_alerts(self._monitoring)
+        if found is not None:
+            for kind, psi in found.psi_max.items():
+                drift.add_metric([kind], psi)
+            for level in Level:
+                alerts.add_metric([level.value], found.count(level))
+            when.add_metric([], found.made_at.timestamp())
+        yield from (drift, alerts, when)
 
     def _memory(self) -> int:
         total = 0

@@ -11,14 +11,23 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from serving.http.openapi_schemas import Schema, mapped
+from serving.http.paths import CHANGES, CUSTOMER, FEEDBACK, PANEL_TOKENS, RECOMMENDATIONS, SCORE
 
-_CALLED_BY_CRMS = "/v1/"
+_CALLED_BY_CRMS = {SCORE, RECOMMENDATIONS, FEEDBACK, CUSTOMER, CHANGES, PANEL_TOKENS}
 _SCHEMAS_3, _SCHEMAS_2 = "#/components/schemas/", "#/definitions/"
+
+
+def _by_key(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A CRM's server calls with its API key; tokens are for browsers."""
+    return {
+        method: {key: value for key, value in operation.items() if key != "security"}
+        for method, operation in item.items()
+    }
 
 
 def as_openapi_3_0(document: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a 3.1 document that a CRM calls, in 3.0.3."""
-    paths = {path: item for path, item in document["paths"].items() if path.startswith(_CALLED_BY_CRMS)}
+    paths = {path: _by_key(item) for path, item in document["paths"].items() if path in _CALLED_BY_CRMS}
     tags = {tag for item in paths.values() for operation in item.values() for tag in operation["tags"]}
     components = document["components"]
     return {

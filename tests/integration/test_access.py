@@ -172,23 +172,23 @@ def test_a_token_opens_nothing_else(service: httpx.Client) -> None:
 
 
 REFUSED = {
-    "expired": (token(seconds=0), 401, "token-expired", "This view has expired"),
-    "forged": (token(secret="guess"), 401, "token-invalid", "This link does not work"),
-    "truncated": (token()[:-9], 401, "token-invalid", "This link does not work"),
-    "too long-lived": (token(seconds=3601), 401, "token-invalid", "This link does not work"),
-    "two": (f"{token()}&t={token()}", 401, "token-invalid", "This link does not work"),
-    "of another customer": (token("2"), 403, "token-elsewhere", "This link is not for this customer"),
-    "of another tenant": (token(tenant="other"), 403, "token-elsewhere", "This link is not for this customer"),
+    "expired": (token(seconds=0), 401, "token-expired", "expired"),
+    "forged": (token(secret="guess"), 401, "token-invalid", "expired"),
+    "truncated": (token()[:-9], 401, "token-invalid", "expired"),
+    "too long-lived": (token(seconds=3601), 401, "token-invalid", "expired"),
+    "two": (f"{token()}&t={token()}", 401, "token-invalid", "expired"),
+    "of another customer": (token("2"), 403, "token-elsewhere", "forbidden"),
+    "of another tenant": (token(tenant="other"), 403, "token-elsewhere", "forbidden"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_token_that_opens_nothing_is_said_to_people_and_machines(service: httpx.Client, case: str) -> None:
-    text, status, kind, title = REFUSED[case]
+    text, status, kind, notice = REFUSED[case]
     assert outcome(service.get(f"/panel/1609?t={text}")) == (status, kind)
     page = service.get(f"/panel/1609?t={text}", headers=HTML)
     assert page.status_code == status
-    assert f"<title>{title}</title>" in page.text
+    assert f'data-notice="{notice}"' in page.text
     assert "283" not in page.text
     assert text[:40] not in page.text
     assert page.headers["content-security-policy"].endswith(f"frame-ancestors 'self' {CRM} https://*.dynamics.com")

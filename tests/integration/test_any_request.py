@@ -22,7 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = DecisionStore(f"sqlite:///{tmp_path_factory.mktemp('state') / 'decisions.db'}")
-    with running(lambda: Deployment(InsightDouble(), store, Limits(50_000, 3), clock=lambda: NOW)) as client:
+    limits = Limits(50_000, 3, token_secrets=("a secret of this test",))
+    with running(lambda: Deployment(InsightDouble(), store, limits, clock=lambda: NOW)) as client:
         client.post("/v1/recommendations", json={"customer_id": "1609"})
         yield client
 

@@ -47,13 +47,14 @@ def attribute(value: str) -> bytes:
 
 
 MALFORMED = (400, "malformed-json")
+TOO_DEEP = (400, "json-too-deep")
 INVALID = (400, "invalid-request")
 UNKNOWN = (404, "not-found")
 BODIES: dict[str, tuple[bytes, tuple[int, str]]] = {
     "10,000 ids": (json.dumps({"customer_ids": [str(i) for i in range(10_000)]}).encode(), (413, "too-many-ids")),
     "10 MB": (b'{"customer_id": "' + b"x" * 10_000_000 + b'"}', (413, "body-too-large")),
-    "deep lists": (b"[" * 500_000, MALFORMED),
-    "deep objects": (b'{"profile": ' * 30_000 + b"1" + b"}" * 30_000, MALFORMED),
+    "deep lists": (b"[" * 500_000, TOO_DEEP),
+    "deep objects": (b'{"profile": ' * 30_000 + b"1" + b"}" * 30_000, TOO_DEEP),
     "no object": (b"[]", INVALID),
     "null": (b"null", INVALID),
     "two documents": (KNOWN + KNOWN, MALFORMED),

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
 
 from kernel.errors import RegistryError
 from kernel.golden import GOLDEN
 from kernel.model_registry import CHALLENGER
 from serving.live import LiveModels, NoModelsYet
+from serving.live_metrics import live_metrics
 from serving.shadow_log import ShadowLog
 from tests.doubles.live import CATALOGUE, CUSTOMERS, Shop, make_shop
 from tests.doubles.promotions import promote_under_load
@@ -51,7 +51,7 @@ def notes(client: httpx.Client) -> list[str]:
 
 
 def counted(name: str) -> float:
-    return REGISTRY.get_sample_value(name) or 0.0
+    return live_metrics().registry.get_sample_value(name) or 0.0
 
 
 def test_promotion_and_rollback_are_followed(shop: Shop, tmp_path: Path) -> None:

