@@ -27,13 +27,12 @@ from kernel.errors import ForesightError
 from serving.http.problem_kinds import RETRIED
 from serving.schemas import (
     ChangesAnswer,
-    CustomerScore,
+    CustomerInsight,
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
     ProblemAnswer,
     ProfileInput,
-    Recommendation,
     RecommendationAnswer,
     RecommendationRequest,
     ScoreAnswer,
@@ -119,8 +118,8 @@ class Client:
         """Give the connections back."""
         self._http.close()
 
-    def score(self, whom: Whom) -> tuple[CustomerScore, ...]:
-        """One score for each customer, in the same order.
+    def score(self, whom: Whom) -> tuple[CustomerInsight, ...]:
+        """One insight for each customer, in the same order; nothing is kept.
 
         Raises:
             ProblemError: the service refused, such as with ``not-found``.
@@ -129,8 +128,8 @@ class Client:
         """
         return self._post("/v1/score", _request(ScoreRequest, whom), ScoreAnswer).scores
 
-    def recommend(self, whom: Whom, *, idempotency_key: str | None = None) -> tuple[Recommendation, ...]:
-        """One decision for each customer, kept by the service, in the same order.
+    def recommend(self, whom: Whom, *, idempotency_key: str | None = None) -> tuple[CustomerInsight, ...]:
+        """One insight for each customer, in the same order, with its decision kept by the service.
 
         Args:
             whom: the customers.
@@ -150,13 +149,13 @@ class Client:
         """
         return self._write("/v1/feedback", event, FeedbackAnswer, idempotency_key)
 
-    def customer(self, customer_id: str) -> CustomerScore:
-        """The score of one stored customer.
+    def customer(self, customer_id: str) -> CustomerInsight:
+        """The insight of one stored customer; nothing is kept.
 
         Raises:
             ProblemError, ServiceUnreachableError: as in :meth:`score`.
         """
-        return self._get("/v1/customers/", customer_id, CustomerScore)
+        return self._get("/v1/customers/", customer_id, CustomerInsight)
 
     def changes(self, customer_id: str) -> ChangesAnswer:
         """What would bring one stored customer into a lower churn band.

@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 
 from serving.http.openapi_schemas import Schema, mapped
 
-_CALLED_BY_CRMS = "/v1/"
+_CALLED_BY_CRMS = {"scores", "decisions"}  # tags; screens show HTML
 _SCHEMAS_3, _SCHEMAS_2 = "#/components/schemas/", "#/definitions/"
 
 
 def as_openapi_3_0(document: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a 3.1 document that a CRM calls, in 3.0.3."""
-    paths = {path: item for path, item in document["paths"].items() if path.startswith(_CALLED_BY_CRMS)}
+    paths = {
+        path: item
+        for path, item in document["paths"].items()
+        if all(_CALLED_BY_CRMS.issuperset(operation["tags"]) for operation in item.values())
+    }
     tags = {tag for item in paths.values() for operation in item.values() for tag in operation["tags"]}
     components = document["components"]
     return {

@@ -11,7 +11,7 @@ from time import perf_counter
 from anyio import to_thread
 
 from kernel.errors import DataError, UsageError
-from serving.answers import AnswerContext, changes_answer, customer_score, decisions_of, recommendation
+from serving.answers import AnswerContext, changes_answer, customer_insight, decisions_of
 from serving.http.callers import CALLER
 from serving.http.deployment import Deployment
 from serving.http.failures import log_failure
@@ -21,7 +21,7 @@ from serving.insights import Insight, InsightSource
 from serving.panel import Html, Words, insight_card
 from serving.schemas import (
     ChangesAnswer,
-    CustomerScore,
+    CustomerInsight,
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
@@ -40,20 +40,21 @@ Answered = tuple[Insight, AnswerContext]
 
 
 async def score(deployment: Deployment, request: ScoreRequest) -> ScoreAnswer:
-    """Scores of the customers asked for; nothing is kept."""
+    """Insights of the customers asked for; nothing is kept."""
     answers = await _insights(deployment, request)
     _count(deployment, [insight for insight, _ in answers])
-    return ScoreAnswer(scores=tuple(customer_score(insight, context) for insight, context in answers))
+    return ScoreAnswer(scores=tuple(customer_insight(insight, context, kept=False) for insight, context in answers))
 
 
 async def recommend(deployment: Deployment, request: ScoreRequest) -> RecommendationAnswer:
-    """Decisions for the customers asked for, on disk before they are answered."""
+    """Insights of the customers asked for, their decisions on disk before they are answered."""
     asked = perf_counter()
     answers = await _insights(deployment, request)
     insights = [insight for insight, _ in answers]
     _count(deployment, insights)
     await _keep(deployment, insights, asked)
-    return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight, context in answers))
+    told = tuple(customer_insight(insight, context, kept=True) for insight, context in answers)
+    return RecommendationAnswer(recommendations=told)
 
 
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
@@ -80,11 +81,11 @@ def make_panel_token(deployment: Deployment, request: PanelTokenRequest) -> Pane
     return PanelTokenAnswer(token=text, expires_at=ends, path=panel_path(request.customer_id, text))
 
 
-async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
-    """The score of one stored customer."""
+async def customer(deployment: Deployment, customer_id: str) -> CustomerInsight:
+    """The insight of one stored customer; nothing is kept."""
     [(insight, context)] = _of_ids(deployment, [customer_id])
     _count(deployment, [insight])
-    return customer_score(insight, context)
+    return customer_insight(insight, context, kept=False)
 
 
 async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:

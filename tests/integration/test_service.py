@@ -61,6 +61,16 @@ FURTHER_COLUMNS = {
     "next_order_date",
     "order_overdue_days",
 }
+ANSWERED_ONLY = {
+    "features_age_hours",
+    "not_offered",
+    "decision_id",
+    "placement",
+    "chosen",
+    "propensity",
+    "mode",
+    "holdout",
+}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
 
 
@@ -125,7 +135,14 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
     answer = service.post("/v1/score", json={"customer_id": "1609"})
     assert answer.status_code == 200
     [score] = answer.json()["scores"]
-    assert set(score) == BATCH_COLUMNS | FURTHER_COLUMNS
+    assert set(score) == BATCH_COLUMNS | FURTHER_COLUMNS | ANSWERED_ONLY
+    assert score["features_age_hours"] == 2.5
+    assert (score["decision_id"], score["chosen"], score["propensity"], score["mode"]) == (
+        None,
+        "coupon",
+        0.8,
+        "greedy",
+    )
     assert score["churn_probability"] == 0.34375
     assert score["lifetime_value"] == 283.4000244140625
     assert (score["currency"], score["value_horizon_days"], score["churn_horizon_days"]) == ("USD", 56, 28)
@@ -148,6 +165,12 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
         "expected_value": 12.5,
         "expected_value_low": 10.0,
         "expected_value_high": 15.0,
+        "expected_margin": 13.5,
+        "contact_cost": 1.0,
+        "incentive_cost": 0.0,
+        "lever_effect": 0.0,
+        "fatigue_cost": 0.0,
+        "price": 0.0,
         "probability": 0.8,
         "explanation": "Has redeemed coupons before.",
         "what_would_change": "",
@@ -211,6 +234,8 @@ def test_a_recommendation_is_kept_before_it_is_answered(service: httpx.Client, s
     ]
     assert (without_consent["decision_id"], without_consent["recommended_actions"]) == (None, [])
     assert store.decision("decision-of-1609") == decision("1609")
+    [scored, _] = service.post("/v1/score", json={"customer_ids": ["1609", "4"]}).json()["scores"]
+    assert first == scored | {"decision_id": "decision-of-1609"}
 
 
 def test_feedback_is_idempotent(service: httpx.Client, store: DecisionStore) -> None:

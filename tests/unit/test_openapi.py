@@ -82,7 +82,7 @@ def test_nullable_in_each_version() -> None:
     def band(version: OpenApiVersion) -> Any:
         found = document(version)
         described = found.get("definitions") or found["components"]["schemas"]
-        return described["CustomerScore"]["properties"]["churn_band"]
+        return described["CustomerInsight"]["properties"]["churn_band"]
 
     words = ["low", "medium", "high"]
     assert band(OpenApiVersion.V3_1) == {"type": ["string", "null"], "enum": [*words, None]}
