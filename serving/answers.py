@@ -78,6 +78,7 @@ def customer_insight(insight: Insight, context: AnswerContext, *, kept: bool) ->
     same = {name: getattr(score, name) for name in _SAME_NAME}
     return CustomerInsight(
         **same,
+        what_if=insight.what_if,
         features_age_hours=max(0.0, (score.scored_at - score.as_of) / _HOUR),
         churn_horizon_days=context.churn_horizon_days,
         churn_medium_from=context.churn_bands[0],

@@ -128,8 +128,8 @@ class ProfileInput(Body):
     as_of: Moment | None = None
 
 
-class ScoreRequest(Body):
-    """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
+class CustomersRequest(Body):
+    """Whom it is about: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
     # The description's way of saying "exactly one" without a union, which importers do not read.
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
@@ -139,14 +139,34 @@ class ScoreRequest(Body):
     profile: ProfileInput | None = None
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> ScoreRequest:
+    def _exactly_one(self) -> CustomersRequest:
         given = [part for part in (self.customer_id, self.customer_ids, self.profile) if part is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of customer_id, customer_ids and profile")
         return self
 
 
-class RecommendationRequest(ScoreRequest):
+class ScoreRequest(CustomersRequest):
+    """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``. With ``what_if``, one customer
+    as if some features were others."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 2})
+
+    what_if: dict[Key, float | Word | None] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="feature -> its value instead, null for unknown; a number may be written as a text",
+    )
+
+    @model_validator(mode="after")
+    def _of_one_customer(self) -> ScoreRequest:
+        if self.what_if is not None and self.customer_ids is not None:
+            raise ValueError("what_if is for one customer: give customer_id or profile")
+        return self
+
+
+class RecommendationRequest(CustomersRequest):
     """Whom to recommend actions for: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
 
@@ -245,6 +265,7 @@ class CustomerInsight(Body):
     customer_id: str
     as_of: datetime
     scored_at: datetime
+    what_if: bool = Field(description="whether the request's what_if replaced features: then it is not what is so")
     features_age_hours: float = Field(ge=0, description="from as_of to scored_at")
     churn_probability: Probability | None
     churn_probability_low: Probability | None

@@ -62,6 +62,7 @@ FURTHER_COLUMNS = {
     "order_overdue_days",
 }
 ANSWERED_ONLY = {
+    "what_if",
     "features_age_hours",
     "not_offered",
     "decision_id",
@@ -236,6 +237,31 @@ def test_a_recommendation_is_kept_before_it_is_answered(service: httpx.Client, s
     assert store.decision("decision-of-1609") == decision("1609")
     [scored, _] = service.post("/v1/score", json={"customer_ids": ["1609", "4"]}).json()["scores"]
     assert first == scored | {"decision_id": "decision-of-1609"}
+
+
+def test_what_if_is_said_to_be_no_score(service: httpx.Client) -> None:
+    [score] = service.post("/v1/score", json={"customer_id": "1609"}).json()["scores"]
+    body = {"customer_id": "1609", "what_if": {"orders_30d": 3}}
+    [asked] = service.post("/v1/score", json=body).json()["scores"]
+    assert asked == score | {"what_if": True, "expected_purchases": 3.0}
+    assert score["what_if"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("score", {"customer_id": "1609", "what_if": {"orders": 3}}, ("what_if.orders", "That is no feature.")),
+        ("score", {"customer_id": "1609", "what_if": {"orders_30d": []}}, ("what_if.orders_30d", "Input should be")),
+        ("score", {"customer_ids": ["1609"], "what_if": {"orders_30d": 3}}, ("(body)", "what_if is for one customer")),
+        ("recommendations", {"customer_id": "1609", "what_if": {"orders_30d": 3}}, ("what_if", "Extra inputs")),
+    ],
+)
+def test_a_what_if_that_cannot_be_answered(
+    service: httpx.Client, path: str, body: dict[str, object], expected: tuple[str, str]
+) -> None:
+    status, kind, [(field, message), *_] = problem(service.post(f"/v1/{path}", json=body))
+    assert (status, kind, field) == (400, "invalid-request", expected[0])
+    assert message.startswith(expected[1])
 
 
 def test_feedback_is_idempotent(service: httpx.Client, store: DecisionStore) -> None:

@@ -75,7 +75,7 @@ def test_what_importers_read_has_one_type_a_value(version: OpenApiVersion) -> No
 def test_they_hold_what_a_crm_calls() -> None:
     called = ["score", "recommend", "recordFeedback", "getCustomer", "getChanges"]
     assert list(operations(OpenApiVersion.V3_0)) == list(operations(OpenApiVersion.V2_0)) == called
-    assert list(operations(OpenApiVersion.V3_1))[:5] == called
+    assert [name for name in operations(OpenApiVersion.V3_1) if name in called] == called
 
 
 def test_nullable_in_each_version() -> None:
