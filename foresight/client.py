@@ -14,10 +14,10 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -27,13 +27,12 @@ from kernel.errors import ForesightError
 from serving.http.problem_kinds import RETRIED
 from serving.schemas import (
     ChangesAnswer,
-    CustomerScore,
+    CustomerInsight,
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
     ProblemAnswer,
     ProfileInput,
-    Recommendation,
     RecommendationAnswer,
     RecommendationRequest,
     ScoreAnswer,
@@ -119,18 +118,25 @@ class Client:
         """Give the connections back."""
         self._http.close()
 
-    def score(self, whom: Whom) -> tuple[CustomerScore, ...]:
-        """One score for each customer, in the same order.
+    def score(
+        self, whom: Whom, *, what_if: Mapping[str, float | str | None] | None = None
+    ) -> tuple[CustomerInsight, ...]:
+        """One insight for each customer, in the same order; nothing is kept.
+
+        Args:
+            whom: the customers.
+            what_if: feature -> its value instead; for one customer only.
 
         Raises:
             ProblemError: the service refused, such as with ``not-found``.
             ServiceUnreachableError: no answer came.
             ValueError: an id that cannot be one.
         """
-        return self._post("/v1/score", _request(ScoreRequest, whom), ScoreAnswer).scores
+        request = ScoreRequest(**_whom(whom), what_if=None if what_if is None else dict(what_if))
+        return self._post("/v1/score", request, ScoreAnswer).scores
 
-    def recommend(self, whom: Whom, *, idempotency_key: str | None = None) -> tuple[Recommendation, ...]:
-        """One decision for each customer, kept by the service, in the same order.
+    def recommend(self, whom: Whom, *, idempotency_key: str | None = None) -> tuple[CustomerInsight, ...]:
+        """One insight for each customer, in the same order, with its decision kept by the service.
 
         Args:
             whom: the customers.
@@ -139,7 +145,7 @@ class Client:
         Raises:
             ProblemError, ServiceUnreachableError, ValueError: as in :meth:`score`.
         """
-        request = _request(RecommendationRequest, whom)
+        request = RecommendationRequest(**_whom(whom))
         return self._write("/v1/recommendations", request, RecommendationAnswer, idempotency_key).recommendations
 
     def record_feedback(self, event: FeedbackRequest, *, idempotency_key: str | None = None) -> FeedbackAnswer:
@@ -150,13 +156,13 @@ class Client:
         """
         return self._write("/v1/feedback", event, FeedbackAnswer, idempotency_key)
 
-    def customer(self, customer_id: str) -> CustomerScore:
-        """The score of one stored customer.
+    def customer(self, customer_id: str) -> CustomerInsight:
+        """The insight of one stored customer; nothing is kept.
 
         Raises:
             ProblemError, ServiceUnreachableError: as in :meth:`score`.
         """
-        return self._get("/v1/customers/", customer_id, CustomerScore)
+        return self._get("/v1/customers/", customer_id, CustomerInsight)
 
     def changes(self, customer_id: str) -> ChangesAnswer:
         """What would bring one stored customer into a lower churn band.
@@ -200,10 +206,10 @@ class Client:
         raise AssertionError("unreachable")
 
 
-def _request(kind: type[ScoreRequest], whom: Whom) -> ScoreRequest:
+def _whom(whom: Whom) -> dict[str, Any]:
     if isinstance(whom, str):
-        return kind(customer_id=whom)
-    return kind(profile=whom) if isinstance(whom, ProfileInput) else kind(customer_ids=tuple(whom))
+        return {"customer_id": whom}
+    return {"profile": whom} if isinstance(whom, ProfileInput) else {"customer_ids": tuple(whom)}
 
 
 def _is_passing(error: ProblemError) -> bool:

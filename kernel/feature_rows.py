@@ -3,7 +3,7 @@ where a few customers are looked up: taking columns from a frame of one row cost
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -48,6 +48,10 @@ class FeatureRows(Protocol):
 
     def take(self, places: NDArray[np.intp]) -> FeatureRows:
         """Some of the rows, by position."""
+        ...
+
+    def with_values(self, values: Mapping[str, float | str | None]) -> FeatureRows:
+        """The same rows, each with these values in place of its own; None where unknown."""
         ...
 
     @property
@@ -103,6 +107,16 @@ class FrameRows:
     def take(self, places: NDArray[np.intp]) -> FeatureRows:
         """See :class:`FeatureRows`."""
         return FrameRows(self.frame.iloc[places])
+
+    def with_values(self, values: Mapping[str, float | str | None]) -> FeatureRows:
+        """See :class:`FeatureRows`."""
+        if unknown := values.keys() - self.names:
+            raise KeyError(min(unknown))
+        given = {
+            name: pd.Series([value] * len(self), index=self.frame.index, dtype=self.frame[name].dtype)
+            for name, value in values.items()
+        }
+        return FrameRows(self.frame.assign(**given))
 
 
 @dataclass(frozen=True)
@@ -184,6 +198,18 @@ class PackedRows:
         rows = places.tolist()
         ids, texts = [self.customer_ids[row] for row in rows], [self.texts[row] for row in rows]
         return PackedRows(self.layout, ids, self.matrix[places], texts, self.order)
+
+    def with_values(self, values: Mapping[str, float | str | None]) -> FeatureRows:
+        """See :class:`FeatureRows`."""
+        matrix, texts = self.matrix.copy(), [list(row) for row in self.texts]
+        for name, value in values.items():
+            place = self.layout.word_at.get(name)
+            if place is None:
+                matrix[:, self.layout.number_at[name]] = np.nan if value is None else value
+                continue
+            for row in texts:
+                row[place] = None if value is None else str(value)
+        return PackedRows(self.layout, self.customer_ids, matrix, texts, self.order)
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from kernel.types import LowerBand, Score
@@ -12,10 +13,9 @@ from serving.schemas import (
     ActionAnswer,
     ChangeAnswer,
     ChangesAnswer,
-    CustomerScore,
+    CustomerInsight,
     GroupAnswer,
     ReasonAnswer,
-    Recommendation,
     WithheldActionAnswer,
 )
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from serving.decisioning.decision import Decision
 
 
+_HOUR = timedelta(hours=1)
 _MADE_HERE = {"churn_reasons", "churn_groups"}
-_SAME_NAME = [name for name in CustomerScore.model_fields if hasattr(Score, name) and name not in _MADE_HERE]
+_SAME_NAME = [name for name in CustomerInsight.model_fields if hasattr(Score, name) and name not in _MADE_HERE]
 """What an answer says as the score does."""
 
 
@@ -65,12 +66,20 @@ class AnswerContext:
         )
 
 
-def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
-    """The batch file's columns for one customer, with intervals, horizons and currency."""
-    score = insight.score
+def customer_insight(insight: Insight, context: AnswerContext, *, kept: bool) -> CustomerInsight:
+    """Everything that is said of one customer.
+
+    Args:
+        insight: whom it is about.
+        context: of the models that made it.
+        kept: whether its decision is kept: only then it has an id that feedback may name.
+    """
+    score, decision = insight.score, insight.decision
     same = {name: getattr(score, name) for name in _SAME_NAME}
-    return CustomerScore(
+    return CustomerInsight(
         **same,
+        what_if=insight.what_if,
+        features_age_hours=max(0.0, (score.scored_at - score.as_of) / _HOUR),
         churn_horizon_days=context.churn_horizon_days,
         churn_medium_from=context.churn_bands[0],
         churn_high_from=context.churn_bands[1],
@@ -81,31 +90,15 @@ def customer_score(insight: Insight, context: AnswerContext) -> CustomerScore:
         value_horizon_days=context.horizon_days,
         value_shown_months=context.value_shown_months,
         currency=context.currency,
-        recommended_actions=_recommended(insight.decision),
-        policy=_policy(insight, context),
-    )
-
-
-def recommendation(insight: Insight, context: AnswerContext) -> Recommendation:
-    """What was decided for one customer, and why other actions were not offered."""
-    score, decision = insight.score, insight.decision
-    return Recommendation(
-        customer_id=score.customer_id,
-        as_of=score.as_of,
-        status=score.status,
-        decision_id=decision.decision_id if decision else None,
+        recommended_actions=tuple(ActionAnswer(**fields) for fields in recommended_actions(decision)),
+        not_offered=_withheld(decision),
+        decision_id=decision.decision_id if decision and kept else None,
         placement=decision.placement if decision else None,
-        recommended_actions=_recommended(decision),
         chosen=decision.chosen if decision else None,
         propensity=decision.propensity if decision else None,
         mode=decision.mode if decision else None,
         holdout=decision.holdout if decision else False,
-        not_offered=_withheld(decision),
-        currency=context.currency,
-        value_horizon_days=context.horizon_days,
-        churn_model=score.churn_model,
-        value_model=score.value_model,
-        policy=_policy(insight, context),
+        policy=decision.policy_version if decision else context.versions.policy,
     )
 
 
@@ -126,10 +119,6 @@ def decisions_of(insights: Sequence[Insight]) -> list[Decision]:
     return [insight.decision for insight in insights if insight.decision is not None]
 
 
-def _policy(insight: Insight, context: AnswerContext) -> str:
-    return insight.decision.policy_version if insight.decision else context.versions.policy
-
-
 def _reasons(score: Score) -> tuple[ReasonAnswer, ...]:
     return tuple(
         ReasonAnswer(
@@ -143,10 +132,6 @@ def _reasons(score: Score) -> tuple[ReasonAnswer, ...]:
         )
         for reason in score.churn_reasons
     )
-
-
-def _recommended(decision: Decision | None) -> tuple[ActionAnswer, ...]:
-    return tuple(ActionAnswer(**fields) for fields in recommended_actions(decision))
 
 
 def recommended_actions(decision: Decision | None) -> list[dict[str, Any]]:
@@ -166,6 +151,12 @@ def _action(item: decisioning.Recommendation, candidate: decisioning.Candidate) 
         "expected_value": expected,
         "expected_value_low": expected if candidate.eiv_low is None else candidate.eiv_low,
         "expected_value_high": expected if candidate.eiv_high is None else candidate.eiv_high,
+        "expected_margin": candidate.expected_margin or 0.0,
+        "contact_cost": candidate.contact_cost,
+        "incentive_cost": candidate.incentive_cost,
+        "lever_effect": candidate.lever_effect or 0.0,
+        "fatigue_cost": candidate.fatigue_cost,
+        "price": candidate.price,
         "probability": candidate.probability,
         "explanation": item.explanation,
         "what_would_change": item.what_would_change,

@@ -37,6 +37,12 @@ _ACTION = pa.struct(
         "expected_value": pa.float64(),
         "expected_value_low": pa.float64(),
         "expected_value_high": pa.float64(),
+        "expected_margin": pa.float64(),
+        "contact_cost": pa.float64(),
+        "incentive_cost": pa.float64(),
+        "lever_effect": pa.float64(),
+        "fatigue_cost": pa.float64(),
+        "price": pa.float64(),
         "probability": pa.float64(),
         "explanation": pa.string(),
         "what_would_change": pa.string(),
@@ -106,7 +112,7 @@ SCHEMA = pa.schema(
 
 
 def to_table(scores: Scores, decisions: Sequence[Decision | None], context: AnswerContext) -> pa.Table:
-    """Scores and decisions as rows of the scores file: what ``serving.answers.customer_score`` says of each, made a
+    """Scores and decisions as rows of the scores file: what ``serving.answers.customer_insight`` says of each, made a
     column at a time."""
     rows, numbers = len(scores), {name: scores.values[:, place] for place, name in enumerate(NUMBERS)}
     columns: dict[str, Any] = {name: pa.array(values, from_pandas=True) for name, values in numbers.items()}

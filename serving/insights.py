@@ -13,6 +13,7 @@ from kernel.types import LowerBand, Score
 if TYPE_CHECKING:
     from serving.decisioning.decision import Decision
     from serving.schemas import ProfileInput
+    from serving.what_if import WhatIf
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,17 @@ class ModelVersions:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """One customer's score, and what to do; ``decision`` is None where nothing may be decided (no consent)."""
+    """One customer's score, and what to do.
+
+    Attributes:
+        score: of the customer.
+        decision: None where nothing may be decided.
+        what_if: whether features were replaced: then neither is the customer's.
+    """
 
     score: Score
     decision: Decision | None
+    what_if: bool = False
 
 
 class ModelsUnavailableError(ForesightError):
@@ -106,6 +114,16 @@ class InsightSource(Protocol):
         """
         ...
 
-    def by_profile(self, profile: ProfileInput) -> Insight:
-        """The insight of a profile that is not stored, by the same definitions."""
+    def by_what_if(self, customer_id: str, what_if: WhatIf) -> Insight:
+        """The insight of a stored customer if some features were others.
+
+        Raises:
+            NotFoundError: an unknown id.
+            WhatIfError: an unknown feature, or a value that it cannot have.
+        """
+        ...
+
+    def by_profile(self, profile: ProfileInput, what_if: WhatIf | None = None) -> Insight:
+        """The insight of a profile that is not stored, by the same definitions; ``what_if``: if some features were
+        others."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -41,6 +41,7 @@ from serving.scoring.band_log import BandLog
 from serving.scoring.changes import lower_bands
 from serving.scoring.scorer import Scorer, Scores
 from serving.telemetry import span
+from serving.what_if import WhatIf, with_what_if
 
 _CHUNK = 20_000
 _NO_REASONS = 101.0  # no percentile is so high
@@ -172,11 +173,27 @@ class Runtime:
             )
         return found
 
-    def by_profile(self, profile: ProfileInput) -> Insight:
-        """The insight of a profile that is not stored, computed on the spot by the same definitions.
+    def by_what_if(self, customer_id: str, what_if: WhatIf) -> Insight:
+        """The insight of a stored customer if some features were others; the decision is of no use but to be shown.
+
+        Raises:
+            NotFoundError: an unknown id.
+            WhatIfError: an unknown feature, or a value that it cannot have.
+        """
+        found = self._found([customer_id])
+        return self._what_if(found.rows, found.consent, found.manifest.as_of, what_if)
+
+    def _what_if(self, features: Features, consent: NDArray[np.bool_], as_of: datetime, what_if: WhatIf) -> Insight:
+        [insight] = self.insights(with_what_if(rows_of(features), what_if, self.features), consent, as_of)
+        return replace(insight, what_if=True)
+
+    def by_profile(self, profile: ProfileInput, what_if: WhatIf | None = None) -> Insight:
+        """The insight of a profile that is not stored, computed on the spot by the same definitions; ``what_if``: if
+        some features were others.
 
         Raises:
             UsageError: an attribute that the project does not have.
+            WhatIfError: an unknown feature, or a value that it cannot have.
         """
         as_of = profile.as_of or self.clock()
         attributes = self.attributes
@@ -189,6 +206,8 @@ class Runtime:
                 )
         built = profile_features(self.engine, profile, as_of, Policies.of(self.settings))
         consent = np.array([profile.customer.consent])
+        if what_if is not None:
+            return self._what_if(built, consent, as_of, what_if)
         return self.insights(built, consent, as_of)[0]
 
     @cached_property

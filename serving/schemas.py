@@ -128,8 +128,8 @@ class ProfileInput(Body):
     as_of: Moment | None = None
 
 
-class ScoreRequest(Body):
-    """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
+class CustomersRequest(Body):
+    """Whom it is about: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
     # The description's way of saying "exactly one" without a union, which importers do not read.
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
@@ -139,14 +139,34 @@ class ScoreRequest(Body):
     profile: ProfileInput | None = None
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> ScoreRequest:
+    def _exactly_one(self) -> CustomersRequest:
         given = [part for part in (self.customer_id, self.customer_ids, self.profile) if part is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of customer_id, customer_ids and profile")
         return self
 
 
-class RecommendationRequest(ScoreRequest):
+class ScoreRequest(CustomersRequest):
+    """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``. With ``what_if``, one customer
+    as if some features were others."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 2})
+
+    what_if: dict[Key, float | Word | None] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="feature -> its value instead, null for unknown; a number may be written as a text",
+    )
+
+    @model_validator(mode="after")
+    def _of_one_customer(self) -> ScoreRequest:
+        if self.what_if is not None and self.customer_ids is not None:
+            raise ValueError("what_if is for one customer: give customer_id or profile")
+        return self
+
+
+class RecommendationRequest(CustomersRequest):
     """Whom to recommend actions for: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
 
@@ -205,7 +225,8 @@ class GroupAnswer(Body):
 
 
 class ActionAnswer(Body):
-    """A recommended action; ``expected_value`` is the expected gain over doing nothing, in the currency."""
+    """A recommended action; ``expected_value`` is the expected gain over doing nothing, in the currency: exactly
+    ``expected_margin - contact_cost - incentive_cost + lever_effect - fatigue_cost - price``, in this order."""
 
     action: str
     label: str
@@ -213,6 +234,12 @@ class ActionAnswer(Body):
     expected_value: float
     expected_value_low: float
     expected_value_high: float
+    expected_margin: float = Field(description="uplift x what one more conversion is worth")
+    contact_cost: float
+    incentive_cost: float
+    lever_effect: float = Field(description="what the weight on the value adds")
+    fatigue_cost: float = Field(description="of one more contact, because of those before")
+    price: float = Field(description="what the action takes from a running campaign that is short of money or places")
     probability: Probability = Field(description="the probability with which the policy chooses this action")
     explanation: str
     what_would_change: str = Field(description="from which effect on the order would be another; empty where none is")
@@ -231,13 +258,15 @@ class WithheldActionAnswer(Body):
     explanation: str = Field(description="the reasons in plain words")
 
 
-class CustomerScore(Body):
-    """Everything predicted for one customer. Probabilities in [0, 1], percentiles in [0, 100], money in ``currency``; a
-    number that may not be given is null, and ``status`` says why."""
+class CustomerInsight(Body):
+    """Everything predicted for one customer, and what to do. Probabilities in [0, 1], percentiles in [0, 100], money in
+    ``currency``; a number that may not be given is null, and ``status`` says why."""
 
     customer_id: str
     as_of: datetime
     scored_at: datetime
+    what_if: bool = Field(description="whether the request's what_if replaced features: then it is not what is so")
+    features_age_hours: float = Field(ge=0, description="from as_of to scored_at")
     churn_probability: Probability | None
     churn_probability_low: Probability | None
     churn_probability_high: Probability | None
@@ -283,6 +312,13 @@ class CustomerScore(Body):
     next_order_date: date | None = Field(description="half of such customers come again by then, if they still buy")
     order_overdue_days: float | None = Field(description="days since half of such customers had come again")
     recommended_actions: tuple[ActionAnswer, ...]
+    not_offered: tuple[WithheldActionAnswer, ...]
+    decision_id: str | None = Field(description="of the kept decision; null where none was kept, as by /v1/score")
+    placement: str | None = Field(description="where the decision is shown")
+    chosen: str | None = Field(description="the action that the policy drew; null where nothing may be decided")
+    propensity: Probability | None = Field(description="the probability with which it was drawn")
+    mode: str | None = Field(description="how it was drawn: greedy, explore, holdout or mandatory")
+    holdout: bool = Field(description="whether the customer is in the quarter's control group, which gets no action")
     status: Status
     churn_model: str
     value_model: str
@@ -315,36 +351,15 @@ class ChangesAnswer(Body):
 
 
 class ScoreAnswer(Body):
-    """One score for each customer asked for, in the same order."""
+    """One insight for each customer asked for, in the same order; nothing is kept."""
 
-    scores: tuple[CustomerScore, ...]
-
-
-class Recommendation(Body):
-    """The decision for one customer, already kept under ``decision_id``; null where nothing may be decided."""
-
-    customer_id: str
-    as_of: datetime
-    status: Status
-    decision_id: str | None
-    placement: str | None
-    recommended_actions: tuple[ActionAnswer, ...]
-    chosen: str | None = Field(description="the action that the policy drew")
-    propensity: Probability | None = Field(description="the probability with which it was drawn")
-    mode: str | None = Field(description="how it was drawn: greedy, explore, holdout or mandatory")
-    holdout: bool = Field(description="whether the customer is in the quarter's control group, which gets no action")
-    not_offered: tuple[WithheldActionAnswer, ...]
-    currency: str
-    value_horizon_days: int
-    churn_model: str
-    value_model: str
-    policy: str
+    scores: tuple[CustomerInsight, ...]
 
 
 class RecommendationAnswer(Body):
-    """One recommendation for each customer asked for, in the same order."""
+    """One insight for each customer asked for, in the same order; each decision is kept under its ``decision_id``."""
 
-    recommendations: tuple[Recommendation, ...]
+    recommendations: tuple[CustomerInsight, ...]
 
 
 class FeedbackStatus(StrEnum):

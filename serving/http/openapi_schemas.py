@@ -14,7 +14,7 @@ from serving.http.problem_kinds import KINDS
 from serving.http.problems import Problem
 from serving.schemas import (
     ChangesAnswer,
-    CustomerScore,
+    CustomerInsight,
     FeedbackAnswer,
     FeedbackRequest,
     PanelTokenAnswer,
@@ -33,7 +33,7 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
     RecommendationAnswer,
     FeedbackAnswer,
     PanelTokenAnswer,
-    CustomerScore,
+    CustomerInsight,
     ChangesAnswer,
     ProblemAnswer,
 )
@@ -56,10 +56,11 @@ def component_schemas() -> dict[str, Schema]:
 def schema_examples() -> dict[str, list[Any]]:
     """Real requests and answers (Complete Journey, lists shortened), for each schema that has some."""
     written = orjson.loads(files("serving.http").joinpath("openapi_examples.json").read_bytes())
+    kept = {"decision_id": written[FeedbackRequest.__name__][0]["decision_id"]}
     return {
         **written,
-        ScoreAnswer.__name__: [{"scores": written[CustomerScore.__name__]}],
-        RecommendationAnswer.__name__: [{"recommendations": written["Recommendation"]}],
+        ScoreAnswer.__name__: [{"scores": written[CustomerInsight.__name__]}],
+        RecommendationAnswer.__name__: [{"recommendations": [one | kept for one in written[CustomerInsight.__name__]]}],
         ProblemAnswer.__name__: [problem_example("invalid-request")],
     }
 

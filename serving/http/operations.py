@@ -11,7 +11,7 @@ from time import perf_counter
 from anyio import to_thread
 
 from kernel.errors import DataError, UsageError
-from serving.answers import AnswerContext, changes_answer, customer_score, decisions_of, recommendation
+from serving.answers import AnswerContext, changes_answer, customer_insight, decisions_of
 from serving.http.callers import CALLER
 from serving.http.deployment import Deployment
 from serving.http.failures import log_failure
@@ -21,7 +21,8 @@ from serving.insights import Insight, InsightSource
 from serving.panel import Html, Words, insight_card
 from serving.schemas import (
     ChangesAnswer,
-    CustomerScore,
+    CustomerInsight,
+    CustomersRequest,
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
@@ -34,26 +35,28 @@ from serving.schemas import (
 )
 from serving.shadow import Again
 from serving.telemetry import span
+from serving.what_if import WhatIf
 
 Answered = tuple[Insight, AnswerContext]
 """An insight, and what all answers of the models that made it share."""
 
 
 async def score(deployment: Deployment, request: ScoreRequest) -> ScoreAnswer:
-    """Scores of the customers asked for; nothing is kept."""
-    answers = await _insights(deployment, request)
-    _count(deployment, [insight for insight, _ in answers])
-    return ScoreAnswer(scores=tuple(customer_score(insight, context) for insight, context in answers))
+    """Insights of the customers asked for; nothing is kept."""
+    answers = await _insights(deployment, request, request.what_if)
+    _count(deployment, [insight for insight, _ in answers if not insight.what_if])
+    return ScoreAnswer(scores=tuple(customer_insight(insight, context, kept=False) for insight, context in answers))
 
 
-async def recommend(deployment: Deployment, request: ScoreRequest) -> RecommendationAnswer:
-    """Decisions for the customers asked for, on disk before they are answered."""
+async def recommend(deployment: Deployment, request: CustomersRequest) -> RecommendationAnswer:
+    """Insights of the customers asked for, their decisions on disk before they are answered."""
     asked = perf_counter()
     answers = await _insights(deployment, request)
     insights = [insight for insight, _ in answers]
     _count(deployment, insights)
     await _keep(deployment, insights, asked)
-    return RecommendationAnswer(recommendations=tuple(recommendation(insight, context) for insight, context in answers))
+    told = tuple(customer_insight(insight, context, kept=True) for insight, context in answers)
+    return RecommendationAnswer(recommendations=told)
 
 
 async def record_feedback(deployment: Deployment, event: FeedbackRequest) -> FeedbackAnswer:
@@ -80,11 +83,11 @@ def make_panel_token(deployment: Deployment, request: PanelTokenRequest) -> Pane
     return PanelTokenAnswer(token=text, expires_at=ends, path=panel_path(request.customer_id, text))
 
 
-async def customer(deployment: Deployment, customer_id: str) -> CustomerScore:
-    """The score of one stored customer."""
+async def customer(deployment: Deployment, customer_id: str) -> CustomerInsight:
+    """The insight of one stored customer; nothing is kept."""
     [(insight, context)] = _of_ids(deployment, [customer_id])
     _count(deployment, [insight])
-    return customer_score(insight, context)
+    return customer_insight(insight, context, kept=False)
 
 
 async def changes(deployment: Deployment, customer_id: str) -> ChangesAnswer:
@@ -108,12 +111,15 @@ async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
     return insight_card(words, insight, context, changes=found, past=past, language=deployment.language)
 
 
-async def _insights(deployment: Deployment, request: ScoreRequest) -> list[Answered]:
+async def _insights(deployment: Deployment, request: CustomersRequest, what_if: WhatIf | None = None) -> list[Answered]:
+    if request.customer_id is not None and what_if is not None:
+        source = deployment.source_for(request.customer_id)
+        return [(source.by_what_if(request.customer_id, what_if), AnswerContext.of(source))]
     if request.customer_id is not None:
         # One look-up is shorter than a change of thread.
         return _of_ids(deployment, [request.customer_id])
     if request.profile is not None:
-        return [await _of_profile(deployment, request.profile)]
+        return [await _of_profile(deployment, request.profile, what_if)]
     customer_ids = request.customer_ids or ()
     given, most = len(customer_ids), deployment.limits.max_ids
     if given > most:
@@ -140,16 +146,17 @@ def _by_ids(source: InsightSource, customer_ids: Sequence[str]) -> list[Insight]
     return source.by_ids(customer_ids)
 
 
-async def _of_profile(deployment: Deployment, profile: ProfileInput) -> Answered:
+async def _of_profile(deployment: Deployment, profile: ProfileInput, what_if: WhatIf | None) -> Answered:
     source = deployment.source_for(profile.customer.customer_id)
     try:
-        insight = await to_thread.run_sync(source.by_profile, profile)
+        insight = await to_thread.run_sync(source.by_profile, profile, what_if)
     except (DataError, UsageError) as error:
         # Here the data are the client's, not the project's.
         wrong = FieldProblem(field=f"profile.{error.where}", message=error.what)
         raise Problem(400, "invalid-profile", f"{error.what} {error.fix}", errors=(wrong,)) from error
     context = AnswerContext.of(source)
-    _shadowed(deployment, source, context, [insight], lambda other: [other.by_profile(profile)])
+    if what_if is None:
+        _shadowed(deployment, source, context, [insight], lambda other: [other.by_profile(profile)])
     return insight, context
 
 

@@ -22,6 +22,7 @@ from serving.feedback.errors import (
 from serving.insights import ModelsUnavailableError
 from serving.schemas import FieldProblem, ProblemAnswer
 from serving.scoring.band_log import BandsUnavailableError
+from serving.what_if import WhatIfError
 
 MEDIA_TYPE = "application/problem+json"
 INTERNAL = "The service failed; the log has the request id."
@@ -77,6 +78,9 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, ValidationError):
         return invalid_request(error.errors(include_input=False, include_url=False, include_context=False))
+    if isinstance(error, WhatIfError):
+        wrong = FieldProblem(field=error.where, message=error.what)
+        return Problem(400, "invalid-request", f"{error.what} {error.fix}", errors=(wrong,))
     for kind_of_error, status, kind, headers in _KNOWN:
         if isinstance(error, kind_of_error):
             return Problem(status, kind, f"{error.what} {error.fix}", headers=headers)
@@ -109,6 +113,8 @@ def _path(location: Iterable[Any]) -> str:
     parts = [str(part) for part in location]
     if parts[:3] == _ATTRIBUTES:
         parts = parts[:4]  # after the name comes which of its types was tried
+    if parts[:1] == ["what_if"]:
+        parts = parts[:2]
     return ".".join(parts) or _WHOLE_BODY
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from serving.panel.markup import Html, element
 from serving.panel.words import Words
-from serving.schemas import ActionAnswer, Recommendation, WithheldActionAnswer
+from serving.schemas import ActionAnswer, CustomerInsight, WithheldActionAnswer
 
 _NOTHING = Html("")
 _EXPLAINED_IN = "en"  # serving.decisioning explains in English only
 
 
-def actions(words: Words, decided: Recommendation) -> Html:
+def actions(words: Words, decided: CustomerInsight) -> Html:
     """The ranked actions; a decision that is kept gives them their buttons."""
     live = decided.decision_id is not None
     ranked = [_action(words, item, decided.currency, live=live) for item in decided.recommended_actions]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kernel.types import LowerBand, Status
-from serving.answers import AnswerContext, customer_score, recommendation
+from serving.answers import AnswerContext, customer_insight
 from serving.insights import Insight
 from serving.panel import sections
 from serving.panel.actions import actions
@@ -40,7 +40,7 @@ def insight_card(
         past: earlier scores, rising by ``as_of``.
         language: the project's, in which reasons and changes are worded.
     """
-    score, decided = customer_score(insight, context), recommendation(insight, context)
+    score = customer_insight(insight, context, kept=True)
     left = (
         sections.status_note(words, score.status),
         numbers(words, score),
@@ -48,12 +48,12 @@ def insight_card(
         sections.reasons(words, score.churn_reasons, language),
     )
     right = (
-        Html("") if score.status is Status.NO_CONSENT else actions(words, decided),
+        Html("") if score.status is Status.NO_CONSENT else actions(words, score),
         sections.changes(words, changes, language),
         facts(words, score),
     )
     columns = [element("div", *parts, class_="column") for parts in (left, right) if any(parts)]
-    live = decided.decision_id is not None
+    live = score.decision_id is not None
     failures = {f"data_{name}": words.say(f"actions.{name}") for name in _FAILURES} if live else {}
     return element(
         "article",
@@ -63,6 +63,6 @@ def insight_card(
         class_="card",
         lang=words.language,
         aria_labelledby="customer",
-        data_decision=decided.decision_id,
+        data_decision=score.decision_id,
         **failures,
     )

@@ -5,19 +5,19 @@ from __future__ import annotations
 from serving.panel.gauge import churn_gauge
 from serving.panel.markup import Html, element
 from serving.panel.words import Words
-from serving.schemas import CustomerScore
+from serving.schemas import CustomerInsight
 
 _NOTHING = Html("")
 _YEAR = 12  # months
 
 
-def numbers(words: Words, score: CustomerScore) -> Html:
+def numbers(words: Words, score: CustomerInsight) -> Html:
     """Churn and value; a part without numbers is left out."""
     parts = [part for part in (_churn(words, score), _value(words, score)) if part]
     return element("div", *parts, class_="numbers two" if len(parts) == 2 else "numbers") if parts else _NOTHING
 
 
-def facts(words: Words, score: CustomerScore) -> Html:
+def facts(words: Words, score: CustomerInsight) -> Html:
     """Further numbers, each with what it refers to; nothing where there is none."""
     known = _facts(words, score)
     if not known:
@@ -30,7 +30,7 @@ def facts(words: Words, score: CustomerScore) -> Html:
     return element("section", title, element("dl", *listed, class_="facts"), class_="section")
 
 
-def _churn(words: Words, score: CustomerScore) -> Html:
+def _churn(words: Words, score: CustomerInsight) -> Html:
     if score.churn_probability is None:
         return _NOTHING
     low, high = score.churn_probability_low, score.churn_probability_high
@@ -48,7 +48,7 @@ def _churn(words: Words, score: CustomerScore) -> Html:
     )
 
 
-def _value(words: Words, score: CustomerScore) -> Html:
+def _value(words: Words, score: CustomerInsight) -> Html:
     if score.lifetime_value is None:
         return _NOTHING
     bounds = score.lifetime_value_low, score.lifetime_value_high
@@ -79,7 +79,7 @@ def _amount(
     return amount
 
 
-def _facts(words: Words, score: CustomerScore) -> list[tuple[str, str, str]]:
+def _facts(words: Words, score: CustomerInsight) -> list[tuple[str, str, str]]:
     """Name, value, and the time the value is of."""
     found: list[tuple[str, str, str]] = []
     day = words.day(score.as_of)

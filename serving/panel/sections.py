@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from kernel.types import LowerBand, Status
 from serving.panel.markup import Html, element
 from serving.panel.words import Words
-from serving.schemas import CustomerScore, ReasonAnswer
+from serving.schemas import CustomerInsight, ReasonAnswer
 
 _NOTHING = Html("")
 _MOST_REASONS = 5
 
 
-def heading(words: Words, score: CustomerScore, project: str) -> Html:
+def heading(words: Words, score: CustomerInsight, project: str) -> Html:
     """Who, at which moment of knowledge, in which state."""
     chips: list[Html] = []
     if score.status is not Status.SCORED:
@@ -123,7 +123,7 @@ def changes(words: Words, items: Sequence[LowerBand], language: str) -> Html:
     )
 
 
-def footer(words: Words, score: CustomerScore) -> Html:
+def footer(words: Words, score: CustomerInsight) -> Html:
     """What "likely" means, which models and policy answered, and when."""
     versions = [text for text in (score.churn_model, score.value_model, score.policy) if text]
     return element(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kernel.types import Band
 from serving.panel.markup import Html, element
 from serving.panel.words import Words
-from serving.schemas import CustomerScore
+from serving.schemas import CustomerInsight
 
 if TYPE_CHECKING:
     from serving.scoring.ledger import PastScore
@@ -28,7 +28,7 @@ class _Point:
     model: str
 
 
-def churn_trend(words: Words, past: Sequence[PastScore], score: CustomerScore) -> Html:
+def churn_trend(words: Words, past: Sequence[PastScore], score: CustomerInsight) -> Html:
     """The trend up to ``score``; nothing for a customer without a churn risk.
 
     Args:

@@ -20,6 +20,7 @@ from serving.http.deployment import Deployment
 from serving.insights import Insight, ModelVersions
 from serving.schemas import ProfileInput
 from serving.scoring.ledger import PastScore
+from serving.what_if import WhatIf, WhatIfError
 
 AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
 SCORED_AT = datetime(2017, 11, 1, 2, 30, tzinfo=UTC)
@@ -235,7 +236,14 @@ class InsightDouble:
         [found] = self.by_ids([customer_id])
         return found, [] if found.score.churn_band is None else [LOWER]
 
-    def by_profile(self, profile: ProfileInput) -> Insight:
+    def by_what_if(self, customer_id: str, what_if: WhatIf) -> Insight:
+        if "orders_30d" not in what_if:
+            raise WhatIfError("That is no feature.", where=f"what_if.{min(what_if)}", fix="Known: orders_30d.")
+        [found] = self.by_ids([customer_id])
+        score = dataclasses.replace(found.score, expected_purchases=float(what_if["orders_30d"] or 0))
+        return Insight(score, found.decision, what_if=True)
+
+    def by_profile(self, profile: ProfileInput, what_if: WhatIf | None = None) -> Insight:
         if "unmapped" in profile.customer.attributes:
             raise DataError("'unmapped' is no attribute here.", where="customer.attributes", fix="Known: age.")
         spent = sum(line.amount for line in profile.transactions)

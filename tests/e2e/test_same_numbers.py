@@ -18,6 +18,7 @@ from tests.e2e.conftest import AS_OF, Trained
 NUMBERS = ["churn_probability", "lifetime_value", "probability_alive", "expected_purchases"]
 # What no two runs share: the present.
 CLOCK = "scored_at"
+OF_CLOCK = (CLOCK, "features_age_hours")
 
 
 def asked_of_all(service: httpx.Client, path: str, customer_ids: list[str], answer: str) -> list[dict[str, Any]]:
@@ -77,7 +78,8 @@ def test_one_at_a_time_and_all_at_once(service: httpx.Client, answers: pd.DataFr
         for customer_id in trained.customers(status, 3):
             alone = service.get(f"/v1/customers/{customer_id}").json()
             together = answers.loc[customer_id]
-            del alone[CLOCK], alone["customer_id"]
+            for name in (*OF_CLOCK, "customer_id"):
+                del alone[name]
             assert alone == {name: together_value(together[name]) for name in alone}
 
 
@@ -122,7 +124,8 @@ def test_a_whole_profile_is_answered_as_by_id(service: httpx.Client, trained: Tr
             [by_profile] = response.json()[answer]
             [by_id] = asked_of_all(service, path, [customer_id], answer)
             for one in (by_profile, by_id):
-                one.pop(CLOCK, None)
+                for name in OF_CLOCK:
+                    del one[name]
             assert by_id["status"] == status
             assert by_profile == by_id
 
@@ -158,6 +161,9 @@ def test_actions_of_batch_file_and_service(answers: pd.DataFrame, trained: Train
     offered = 0
     for customer_id, actions in trained.batch["recommended_actions"].items():
         assert list(actions) == answers.loc[customer_id, "recommended_actions"]
+        for one in actions:
+            parts = one["expected_margin"] - one["contact_cost"] - one["incentive_cost"] + one["lever_effect"]
+            assert parts - one["fatigue_cost"] - one["price"] == one["expected_value"]
         offered += len(actions)
     assert offered > len(trained.batch)
 
@@ -201,7 +207,7 @@ def test_a_restart_keeps_decisions_and_feedback(trained: Trained) -> None:
         [same] = httpx.post(f"{address}/v1/recommendations", json={"customer_id": customer_id}).json()[
             "recommendations"
         ]
-        assert same == made
+        assert same == made | {name: same[name] for name in OF_CLOCK}
     assert counts(trained) == before
 
 

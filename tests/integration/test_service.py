@@ -61,6 +61,17 @@ FURTHER_COLUMNS = {
     "next_order_date",
     "order_overdue_days",
 }
+ANSWERED_ONLY = {
+    "what_if",
+    "features_age_hours",
+    "not_offered",
+    "decision_id",
+    "placement",
+    "chosen",
+    "propensity",
+    "mode",
+    "holdout",
+}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML's own
 
 
@@ -125,7 +136,14 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
     answer = service.post("/v1/score", json={"customer_id": "1609"})
     assert answer.status_code == 200
     [score] = answer.json()["scores"]
-    assert set(score) == BATCH_COLUMNS | FURTHER_COLUMNS
+    assert set(score) == BATCH_COLUMNS | FURTHER_COLUMNS | ANSWERED_ONLY
+    assert score["features_age_hours"] == 2.5
+    assert (score["decision_id"], score["chosen"], score["propensity"], score["mode"]) == (
+        None,
+        "coupon",
+        0.8,
+        "greedy",
+    )
     assert score["churn_probability"] == 0.34375
     assert score["lifetime_value"] == 283.4000244140625
     assert (score["currency"], score["value_horizon_days"], score["churn_horizon_days"]) == ("USD", 56, 28)
@@ -148,6 +166,12 @@ def test_score_by_id_has_the_columns_of_the_batch_file(service: httpx.Client) ->
         "expected_value": 12.5,
         "expected_value_low": 10.0,
         "expected_value_high": 15.0,
+        "expected_margin": 13.5,
+        "contact_cost": 1.0,
+        "incentive_cost": 0.0,
+        "lever_effect": 0.0,
+        "fatigue_cost": 0.0,
+        "price": 0.0,
         "probability": 0.8,
         "explanation": "Has redeemed coupons before.",
         "what_would_change": "",
@@ -211,6 +235,33 @@ def test_a_recommendation_is_kept_before_it_is_answered(service: httpx.Client, s
     ]
     assert (without_consent["decision_id"], without_consent["recommended_actions"]) == (None, [])
     assert store.decision("decision-of-1609") == decision("1609")
+    [scored, _] = service.post("/v1/score", json={"customer_ids": ["1609", "4"]}).json()["scores"]
+    assert first == scored | {"decision_id": "decision-of-1609"}
+
+
+def test_what_if_is_said_to_be_no_score(service: httpx.Client) -> None:
+    [score] = service.post("/v1/score", json={"customer_id": "1609"}).json()["scores"]
+    body = {"customer_id": "1609", "what_if": {"orders_30d": 3}}
+    [asked] = service.post("/v1/score", json=body).json()["scores"]
+    assert asked == score | {"what_if": True, "expected_purchases": 3.0}
+    assert score["what_if"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("score", {"customer_id": "1609", "what_if": {"orders": 3}}, ("what_if.orders", "That is no feature.")),
+        ("score", {"customer_id": "1609", "what_if": {"orders_30d": []}}, ("what_if.orders_30d", "Input should be")),
+        ("score", {"customer_ids": ["1609"], "what_if": {"orders_30d": 3}}, ("(body)", "what_if is for one customer")),
+        ("recommendations", {"customer_id": "1609", "what_if": {"orders_30d": 3}}, ("what_if", "Extra inputs")),
+    ],
+)
+def test_a_what_if_that_cannot_be_answered(
+    service: httpx.Client, path: str, body: dict[str, object], expected: tuple[str, str]
+) -> None:
+    status, kind, [(field, message), *_] = problem(service.post(f"/v1/{path}", json=body))
+    assert (status, kind, field) == (400, "invalid-request", expected[0])
+    assert message.startswith(expected[1])
 
 
 def test_feedback_is_idempotent(service: httpx.Client, store: DecisionStore) -> None:

@@ -75,14 +75,14 @@ def test_what_importers_read_has_one_type_a_value(version: OpenApiVersion) -> No
 def test_they_hold_what_a_crm_calls() -> None:
     called = ["score", "recommend", "recordFeedback", "makePanelToken", "getCustomer", "getChanges"]
     assert list(operations(OpenApiVersion.V3_0)) == list(operations(OpenApiVersion.V2_0)) == called
-    assert list(operations(OpenApiVersion.V3_1))[:6] == called
+    assert [name for name in operations(OpenApiVersion.V3_1) if name in called] == called
 
 
 def test_nullable_in_each_version() -> None:
     def band(version: OpenApiVersion) -> Any:
         found = document(version)
         described = found.get("definitions") or found["components"]["schemas"]
-        return described["CustomerScore"]["properties"]["churn_band"]
+        return described["CustomerInsight"]["properties"]["churn_band"]
 
     words = ["low", "medium", "high"]
     assert band(OpenApiVersion.V3_1) == {"type": ["string", "null"], "enum": [*words, None]}

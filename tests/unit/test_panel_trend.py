@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from serving.answers import AnswerContext, customer_score
+from serving.answers import AnswerContext, customer_insight
 from serving.panel.trend import churn_trend
 from serving.panel.words import Words
 from tests.doubles.insights import PAST, SCORED, InsightDouble, insight
 from tests.unit.test_panel import Reader
 
 EN = Words.of("en")
-SCORE = customer_score(insight(SCORED), AnswerContext.of(InsightDouble()))
+SCORE = customer_insight(insight(SCORED), AnswerContext.of(InsightDouble()), kept=True)
 
 
 def test_the_trend_speaks() -> None:
