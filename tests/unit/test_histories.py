@@ -20,8 +20,7 @@ def test_the_features_of_a_stored_history_are_those_of_the_snapshot(seed: int) -
     history = dense_history(seed, ZONE)
     features = feature_set(ATTRIBUTES)
     single = SingleCustomer(features, ATTRIBUTES, ZONE)
-    frames = {name: frame for name, frame in history.frames().items() if len(frame)}
-    with profiles_from_frames(naive(frames), ATTRIBUTES, ZONE) as profiles:
+    with profiles_from_frames(history.frames(), ATTRIBUTES, ZONE) as profiles:
         built = build_features(profiles, features, AS_OF)
         packed = dict(packed_histories(profiles, AS_OF))
     assert set(packed) == set(built.index)
@@ -32,11 +31,3 @@ def test_the_features_of_a_stored_history_are_those_of_the_snapshot(seed: int) -
         again = single.features(customer_id, own, events, AS_OF)
         columns = [name for name in built if "account" not in name]
         pd.testing.assert_frame_equal(again[columns], built.loc[[customer_id], columns], check_exact=True)
-
-
-def naive(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Moments in UTC without saying so, as the contract's frames have them."""
-    for frame in frames.values():
-        for name in frame.select_dtypes("datetimetz"):
-            frame[name] = frame[name].dt.tz_localize(None)
-    return frames
