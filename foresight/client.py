@@ -28,6 +28,7 @@ from serving.http.problem_kinds import RETRIED
 from serving.schemas import (
     ChangesAnswer,
     CustomerInsight,
+    EventsInput,
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
@@ -119,33 +120,37 @@ class Client:
         self._http.close()
 
     def score(
-        self, whom: Whom, *, what_if: Mapping[str, float | str | None] | None = None
+        self, whom: Whom, *, what_if: Mapping[str, float | str | None] | None = None, events: EventsInput | None = None
     ) -> tuple[CustomerInsight, ...]:
         """One insight for each customer, in the same order; nothing is kept.
 
         Args:
             whom: the customers.
             what_if: feature -> its value instead; for one customer only.
+            events: what is not stored yet of one stored customer.
 
         Raises:
             ProblemError: the service refused, such as with ``not-found``.
             ServiceUnreachableError: no answer came.
             ValueError: an id that cannot be one.
         """
-        request = ScoreRequest(**_whom(whom), what_if=None if what_if is None else dict(what_if))
+        request = ScoreRequest(**_whom(whom), what_if=None if what_if is None else dict(what_if), events=events)
         return self._post("/v1/score", request, ScoreAnswer).scores
 
-    def recommend(self, whom: Whom, *, idempotency_key: str | None = None) -> tuple[CustomerInsight, ...]:
+    def recommend(
+        self, whom: Whom, *, events: EventsInput | None = None, idempotency_key: str | None = None
+    ) -> tuple[CustomerInsight, ...]:
         """One insight for each customer, in the same order, with its decision kept by the service.
 
         Args:
             whom: the customers.
+            events: as in :meth:`score`.
             idempotency_key: for a call that another process may have made already; the default is a new one.
 
         Raises:
             ProblemError, ServiceUnreachableError, ValueError: as in :meth:`score`.
         """
-        request = RecommendationRequest(**_whom(whom))
+        request = RecommendationRequest(**_whom(whom), events=events)
         return self._write("/v1/recommendations", request, RecommendationAnswer, idempotency_key).recommendations
 
     def record_feedback(self, event: FeedbackRequest, *, idempotency_key: str | None = None) -> FeedbackAnswer:

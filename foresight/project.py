@@ -232,6 +232,7 @@ class Project:
                 self.feature_set,
                 moment,
                 online=online,
+                histories=self.settings.state.online_histories,
                 sources=self.sources,
                 write=self.snapshots.writer(),
             )

@@ -264,6 +264,7 @@ class StateSettings(Section):
     folder: str = ".foresight"
     url: str | None = None
     online_url: str | None = None
+    online_histories: bool = True
     log_archive: str | None = None
     keep_snapshots: int = Field(default=30, ge=0)
     lock_wait_seconds: int = Field(default=600, ge=0)

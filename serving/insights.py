@@ -12,7 +12,7 @@ from kernel.types import LowerBand, Score
 
 if TYPE_CHECKING:
     from serving.decisioning.decision import Decision
-    from serving.schemas import ProfileInput
+    from serving.schemas import EventsInput, ProfileInput
     from serving.what_if import WhatIf
 
 
@@ -120,6 +120,17 @@ class InsightSource(Protocol):
         Raises:
             NotFoundError: an unknown id.
             WhatIfError: an unknown feature, or a value that it cannot have.
+        """
+        ...
+
+    def by_events(self, customer_id: str, events: EventsInput, what_if: WhatIf | None = None) -> Insight:
+        """The insight of a stored customer with new events.
+
+        Raises:
+            NotFoundError: an unknown id.
+            NoHistoryError: the customer's history is not stored.
+            EventsError: an event is still to come.
+            WhatIfError: as in ``by_what_if``.
         """
         ...
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from features.contract.policies import Policies
 from features.definitions import project_features
 from features.engine.definition import FeatureSet
+from features.engine.histories import unpacked
 from features.engine.snapshot import Snapshot, StoredFeatures, StoredRows
 from kernel.churn_predictor import ChurnPredictor
 from kernel.clock import utc_now
@@ -34,9 +35,10 @@ from serving.decisioning.policy import PolicySettings
 from serving.decisioning.rules import compile_rule
 from serving.decisioning.state import DecisionState
 from serving.feedback.state_reader import StateReader
+from serving.fresh_events import NoHistoryError, moment_of, with_events
 from serving.insights import Insight, ModelVersions
 from serving.profile import ProfileEngine, profile_features
-from serving.schemas import ProfileInput
+from serving.schemas import EventsInput, ProfileInput
 from serving.scoring.band_log import BandLog
 from serving.scoring.changes import lower_bands
 from serving.scoring.scorer import Scorer, Scores
@@ -182,6 +184,24 @@ class Runtime:
         """
         found = self._found([customer_id])
         return self._what_if(found.rows, found.consent, found.manifest.as_of, what_if)
+
+    def by_events(self, customer_id: str, events: EventsInput, what_if: WhatIf | None = None) -> Insight:
+        """The insight of a stored customer with new events; ``what_if``: if some features were others.
+
+        Raises:
+            NotFoundError: an unknown id.
+            NoHistoryError: the customer's history is not stored.
+            EventsError: an event is still to come.
+            WhatIfError: an unknown feature, or a value that it cannot have.
+        """
+        found = self._found([customer_id])
+        as_of = moment_of(events, found.manifest.as_of, self.clock())
+        if not found.consent[0]:
+            return self.insights(found.rows, found.consent, as_of)[0]
+        content = self.stored.history(customer_id)
+        if content is None:
+            raise NoHistoryError
+        return self.by_profile(with_events(customer_id, unpacked(content), events, as_of), what_if)
 
     def _what_if(self, features: Features, consent: NDArray[np.bool_], as_of: datetime, what_if: WhatIf) -> Insight:
         [insight] = self.insights(with_what_if(rows_of(features), what_if, self.features), consent, as_of)

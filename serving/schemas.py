@@ -128,21 +128,33 @@ class ProfileInput(Body):
     as_of: Moment | None = None
 
 
+class EventsInput(Body):
+    """What happened to a stored customer since; ``as_of`` defaults to the moment just after the newest event."""
+
+    transactions: tuple[TransactionInput, ...] = ()
+    activities: tuple[ActivityInput, ...] = ()
+    subscriptions: tuple[SubscriptionInput, ...] = ()
+    as_of: Moment | None = None
+
+
 class CustomersRequest(Body):
     """Whom it is about: exactly one of ``customer_id``, ``customer_ids`` and ``profile``."""
 
     # The description's way of saying "exactly one" without a union, which importers do not read.
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 2})
 
     customer_id: Key | None = None
     customer_ids: tuple[Key, ...] | None = Field(default=None, min_length=1)
     profile: ProfileInput | None = None
+    events: EventsInput | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> CustomersRequest:
         given = [part for part in (self.customer_id, self.customer_ids, self.profile) if part is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of customer_id, customer_ids and profile")
+        if self.events is not None and self.customer_id is None:
+            raise ValueError("events are of one stored customer: give customer_id")
         return self
 
 
@@ -150,7 +162,7 @@ class ScoreRequest(CustomersRequest):
     """Whom to score: exactly one of ``customer_id``, ``customer_ids`` and ``profile``. With ``what_if``, one customer
     as if some features were others."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 2})
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 3})
 
     what_if: dict[Key, float | Word | None] | None = Field(
         default=None,

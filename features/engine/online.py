@@ -7,7 +7,7 @@ and is removed by the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ _MANY = {
     "sqlite": text(_LOOK_UP.format(chosen="IN (SELECT value FROM json_each(:ids))")),
     "postgresql": text(_LOOK_UP.format(chosen="= ANY(:ids)")),
 }
+_HISTORY = text(
+    "SELECT h.content FROM online_current AS c JOIN online_histories AS h ON h.snapshot = c.number "
+    "WHERE c.project = :project AND h.customer_id = :id"
+)
 _NUMBER = text("SELECT number FROM online_current WHERE project = :project")
 _CONTENT = text("SELECT layout, content FROM online_snapshots WHERE number = :number")
 
@@ -143,11 +147,28 @@ class OnlineStore:
         manifest, layout = known
         return layout.unpack(manifest, [by_id[name] for name in wanted if name in by_id])
 
-    def load(self, snapshot: Snapshot, *, advance: Callable[[int], None] = lambda rows: None) -> None:
+    def history(self, customer_id: str) -> bytes | None:
+        """The customer's packed history (features.engine.histories) up to the as_of of the snapshot in service; None
+        where none is stored.
+
+        Raises:
+            OnlineUnavailableError: the database does not answer.
+        """
+        found = self._rows(_HISTORY, {"project": self.project, "id": customer_id})
+        return bytes(found[0][0]) if found else None
+
+    def load(
+        self,
+        snapshot: Snapshot,
+        *,
+        histories: Iterable[tuple[str, bytes]] = (),
+        advance: Callable[[int], None] = lambda rows: None,
+    ) -> None:
         """Put a snapshot in service; the one that is there already is left as it is.
 
         Args:
             snapshot: complete, on disk.
+            histories: of its customers, packed.
             advance: is told the number of rows after each transaction.
 
         Raises:
@@ -160,7 +181,9 @@ class OnlineStore:
             self.file.parent.mkdir(parents=True, exist_ok=True)
         layout = RowLayout.of(pq.read_schema(snapshot.file))
         with _unavailable_said():
-            Load(self._engine, self.project, self.file, self._wait_seconds, self._say).run(snapshot, layout, advance)
+            Load(self._engine, self.project, self.file, self._wait_seconds, self._say).run(
+                snapshot, layout, advance, histories
+            )
 
     def _current(self) -> tuple[SnapshotManifest, RowLayout] | None:
         while True:

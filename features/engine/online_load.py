@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from features.engine.build import ROW_GROUP
 from features.engine.online_lock import load_lock
-from features.engine.online_tables import CURRENT, FEATURES, LAYOUT, METADATA, SNAPSHOTS, Row, RowLayout
+from features.engine.online_tables import CURRENT, FEATURES, HISTORIES, LAYOUT, METADATA, SNAPSHOTS, Row, RowLayout
 from features.engine.snapshot import Snapshot
 from kernel.errors import DataError
 from kernel.sql import writing
@@ -21,9 +22,12 @@ _SWITCH = text(
     "INSERT INTO online_current (project, number) VALUES (:project, :number) "
     "ON CONFLICT (project) DO UPDATE SET number = excluded.number"
 )
-_DELETE = text(
-    "DELETE FROM online_features WHERE snapshot = :number AND customer_id IN "
-    f"(SELECT customer_id FROM online_features WHERE snapshot = :number ORDER BY customer_id LIMIT {TOGETHER})"
+_DELETES = tuple(
+    text(
+        f"DELETE FROM {table.name} WHERE snapshot = :number AND customer_id IN "
+        f"(SELECT customer_id FROM {table.name} WHERE snapshot = :number ORDER BY customer_id LIMIT {TOGETHER})"
+    )
+    for table in (FEATURES, HISTORIES)
 )
 _INSERT = "INSERT INTO online_features (snapshot, customer_id, consent, numbers, words) VALUES (?, ?, ?, ?, ?)"
 _COPY = "COPY online_features (snapshot, customer_id, consent, numbers, words) FROM STDIN (FORMAT BINARY)"
@@ -39,8 +43,17 @@ class Load:
     wait_seconds: float
     say: Callable[[str], None]
 
-    def run(self, snapshot: Snapshot, layout: RowLayout, advance: Callable[[int], None]) -> None:
+    def run(
+        self,
+        snapshot: Snapshot,
+        layout: RowLayout,
+        advance: Callable[[int], None],
+        histories: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
         """Load, switch, delete the old rows; nothing to do where the snapshot is in service already.
+
+        Args:
+            histories: customer_id and packed history, read only if there is something to do.
 
         Raises:
             BusyError: another load did not end in time.
@@ -64,6 +77,10 @@ class Load:
                     where=f"snapshot {snapshot.id}",
                     fix="Delete its folder and build it again.",
                 )
+            for some in _some_at_once(histories):
+                rows = [{"snapshot": number, "customer_id": name, "content": content} for name, content in some]
+                with writing(self.engine) as connection:
+                    connection.execute(insert(HISTORIES), rows)
             with writing(self.engine) as connection:
                 connection.execute(_SWITCH, {"project": self.project, "number": number})
             self._sweep(number)
@@ -102,12 +119,19 @@ class Load:
             numbers = connection.execute(select(SNAPSHOTS.c.number).where(SNAPSHOTS.c.project == self.project))
             old = [number for number in numbers.scalars() if number != keep]
         for number in old:
-            rows = 1
-            while rows:
-                with writing(self.engine) as connection:
-                    rows = connection.execute(_DELETE, {"number": number}).rowcount
+            for delete in _DELETES:
+                rows = 1
+                while rows:
+                    with writing(self.engine) as connection:
+                        rows = connection.execute(delete, {"number": number}).rowcount
             with writing(self.engine) as connection:
                 connection.execute(SNAPSHOTS.delete().where(SNAPSHOTS.c.number == number))
+
+
+def _some_at_once(histories: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    rest = iter(histories)
+    while some := list(islice(rest, TOGETHER)):
+        yield some
 
 
 def stored_rows(engine: Engine) -> int:

@@ -1,4 +1,4 @@
-"""The online store's three tables, and how a customer's row is packed. docs/reference/store.md describes both."""
+"""The online store's four tables, and how a customer's row is packed. docs/reference/store.md describes both."""
 
 from __future__ import annotations
 
@@ -49,6 +49,15 @@ FEATURES = Table(
     Column("numbers", LargeBinary, nullable=False),
     Column("words", Text),
     sqlite_with_rowid=False,  # the row lies in the key's tree: one way down instead of two
+)
+
+HISTORIES = Table(
+    "online_histories",
+    METADATA,
+    Column("snapshot", _NUMBER, primary_key=True, autoincrement=False),
+    Column("customer_id", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 Row = tuple[str, bool, bytes, str | None]

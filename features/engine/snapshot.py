@@ -43,7 +43,7 @@ class StoredRows:
 
 
 class StoredFeatures(Protocol):
-    """Where features of stored customers are looked up. Both methods may be called from several threads at once."""
+    """Where features of stored customers are looked up. Every method may be called from several threads at once."""
 
     def current_manifest(self) -> SnapshotManifest:
         """The snapshot that answers now.
@@ -59,6 +59,10 @@ class StoredFeatures(Protocol):
         Raises:
             NotFoundError: none was published yet.
         """
+        ...
+
+    def history(self, customer_id: str) -> bytes | None:
+        """The customer's packed history (``features.engine.histories``); None where none is stored."""
         ...
 
 
@@ -109,6 +113,9 @@ class Snapshot:
     def current_manifest(self) -> SnapshotManifest:
         """Its own: a snapshot at hand does not change."""
         return self.manifest
+
+    def history(self, customer_id: str) -> None:
+        """See :class:`StoredFeatures`: histories lie in the online store only."""
 
     def look_up(self, customer_ids: Sequence[str]) -> StoredRows:
         """The rows of these customers; only the row groups that may hold them are read."""

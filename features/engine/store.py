@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from features.engine.baseline import PROFILE, profile_of
 from features.engine.build import definitions_digest, write_features, write_tables
 from features.engine.definition import FeatureSet
 from features.engine.events import extent
+from features.engine.histories import packed_histories
 from features.engine.incremental import Earlier, advance
 from features.engine.lock import locked, say_in_log
 from features.engine.manifest import SnapshotManifest, moment_name
@@ -47,7 +48,7 @@ FeatureWriter = Callable[[Profiles, FeatureSet, datetime, Path], int]
 class Loader(Protocol):
     """What keeps the values of the snapshot in service for look-ups by id (``OnlineStore``)."""
 
-    def load(self, snapshot: Snapshot) -> None:
+    def load(self, snapshot: Snapshot, *, histories: Iterable[tuple[str, bytes]] = ()) -> None:
         """Put the snapshot's rows in service, all at once."""
         ...
 
@@ -114,11 +115,15 @@ class SnapshotStore:
         as_of: datetime,
         *,
         online: Loader | None = None,
+        histories: bool = False,
         sources: Mapping[str, SourceState] | None = None,
         write: FeatureWriter = write_features,
         engine: str = "duckdb",
     ) -> Snapshot:
         """Build the snapshot of ``as_of``, or reuse the stored one, and put it in service.
+
+        Args:
+            online: where its values are put in service, with the customers' ``histories`` where that is wanted.
 
         Raises:
             BusyError: another build did not end in time.
@@ -130,7 +135,7 @@ class SnapshotStore:
         with self._locked(f"publishing the features of {as_of:%Y-%m-%d}"):
             made = self._find(wanted) or self._build(wanted, profiles, features, sources or {}, write, engine)
             if online is not None:
-                online.load(made)
+                online.load(made, histories=packed_histories(profiles, as_of) if histories else ())
             self._switch(made.id)
             self._prune(made.id)
         return made

@@ -37,7 +37,7 @@ _BY_TOKEN = ("token-invalid", "token-expired", "token-elsewhere")
 _ANY = ("head-too-large", "overloaded", "internal", "not-ready", "timeout")
 _BODY = ("malformed-json", "json-too-deep", "invalid-request", "body-too-large", "unsupported-media-type")
 _CUSTOMERS = ("not-found", "store-unavailable")
-_WHOM = ("invalid-profile", "too-many-ids", *_CUSTOMERS)
+_WHOM = ("invalid-profile", "no-history-stored", "too-many-ids", *_CUSTOMERS)
 _IDEMPOTENT = (
     "invalid-idempotency-key",
     "idempotency-key-reused",

@@ -23,6 +23,7 @@ from serving.schemas import (
     ChangesAnswer,
     CustomerInsight,
     CustomersRequest,
+    EventsInput,
     FeedbackAnswer,
     FeedbackRequest,
     FieldProblem,
@@ -112,6 +113,8 @@ async def card(deployment: Deployment, customer_id: str, words: Words) -> Html:
 
 
 async def _insights(deployment: Deployment, request: CustomersRequest, what_if: WhatIf | None = None) -> list[Answered]:
+    if request.customer_id is not None and request.events is not None:
+        return [await _of_events(deployment, request.customer_id, request.events, what_if)]
     if request.customer_id is not None and what_if is not None:
         source = deployment.source_for(request.customer_id)
         return [(source.by_what_if(request.customer_id, what_if), AnswerContext.of(source))]
@@ -158,6 +161,16 @@ async def _of_profile(deployment: Deployment, profile: ProfileInput, what_if: Wh
     if what_if is None:
         _shadowed(deployment, source, context, [insight], lambda other: [other.by_profile(profile)])
     return insight, context
+
+
+async def _of_events(deployment: Deployment, customer_id: str, events: EventsInput, what_if: WhatIf | None) -> Answered:
+    source = deployment.source_for(customer_id)
+    try:
+        insight = await to_thread.run_sync(source.by_events, customer_id, events, what_if)
+    except (DataError, UsageError) as error:
+        wrong = FieldProblem(field="events", message=error.what)
+        raise Problem(400, "invalid-profile", f"{error.what} {error.fix}", errors=(wrong,)) from error
+    return insight, AnswerContext.of(source)
 
 
 def _shadowed(

@@ -32,6 +32,7 @@ KINDS = MappingProxyType(
         "method-not-allowed": ProblemKind(405, "the path does not answer this method"),
         "event-conflict": ProblemKind(409, "this event_id stands for another event; the event is in quarantine"),
         "request-in-flight": ProblemKind(409, "a request with this Idempotency-Key is not answered yet; try again"),
+        "no-history-stored": ProblemKind(409, "the customer's history is not stored, to which events could be added"),
         "no-token-secret": ProblemKind(409, "the service has no secret to sign tokens with"),
         "too-many-ids": ProblemKind(413, "the request names more customers than are answered at once"),
         "body-too-large": ProblemKind(413, "the body is too large"),

@@ -19,6 +19,7 @@ from serving.feedback.errors import (
     UnknownActionError,
     UnknownDecisionError,
 )
+from serving.fresh_events import EventsError, NoHistoryError
 from serving.insights import ModelsUnavailableError
 from serving.schemas import FieldProblem, ProblemAnswer
 from serving.scoring.band_log import BandsUnavailableError
@@ -78,7 +79,7 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, ValidationError):
         return invalid_request(error.errors(include_input=False, include_url=False, include_context=False))
-    if isinstance(error, WhatIfError):
+    if isinstance(error, WhatIfError | EventsError):
         wrong = FieldProblem(field=error.where, message=error.what)
         return Problem(400, "invalid-request", f"{error.what} {error.fix}", errors=(wrong,))
     for kind_of_error, status, kind, headers in _KNOWN:
@@ -96,6 +97,7 @@ _KNOWN: tuple[tuple[type[ForesightError], int, str, dict[str, str]], ...] = (
     (StoreUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (OnlineUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
     (BandsUnavailableError, 503, "store-unavailable", {"Retry-After": "5"}),
+    (NoHistoryError, 409, "no-history-stored", {}),
     (NotFoundError, 404, "not-found", {}),
 )
 

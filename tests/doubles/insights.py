@@ -16,9 +16,10 @@ from kernel.errors import DataError, NotFoundError
 from kernel.types import Band, GroupEffect, LowerBand, Reason, Score, Status
 from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.decision import Candidate, Decision, Recommendation
+from serving.fresh_events import moment_of
 from serving.http.deployment import Deployment
 from serving.insights import Insight, ModelVersions
-from serving.schemas import ProfileInput
+from serving.schemas import EventsInput, ProfileInput
 from serving.scoring.ledger import PastScore
 from serving.what_if import WhatIf, WhatIfError
 
@@ -242,6 +243,12 @@ class InsightDouble:
         [found] = self.by_ids([customer_id])
         score = dataclasses.replace(found.score, expected_purchases=float(what_if["orders_30d"] or 0))
         return Insight(score, found.decision, what_if=True)
+
+    def by_events(self, customer_id: str, events: EventsInput, what_if: WhatIf | None = None) -> Insight:
+        [found] = self.by_ids([customer_id])
+        spent = sum(line.amount for line in events.transactions)
+        score = dataclasses.replace(found.score, as_of=moment_of(events, AS_OF, SCORED_AT), lifetime_value=spent)
+        return Insight(score, found.decision, what_if=what_if is not None)
 
     def by_profile(self, profile: ProfileInput, what_if: WhatIf | None = None) -> Insight:
         if "unmapped" in profile.customer.attributes:

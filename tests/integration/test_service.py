@@ -264,6 +264,20 @@ def test_a_what_if_that_cannot_be_answered(
     assert message.startswith(expected[1])
 
 
+def test_new_events_count_at_once(service: httpx.Client) -> None:
+    bought = {"transaction_id": "t9", "event_time": "2017-11-01T02:00:00Z", "amount": 12.5}
+    body = {"customer_id": "1609", "events": {"transactions": [bought]}}
+    [score] = service.post("/v1/score", json=body).json()["scores"]
+    assert (score["as_of"], score["lifetime_value"]) == ("2017-11-01T02:00:00.000001Z", 12.5)
+    later = bought | {"event_time": "2017-11-01T02:30:01Z"}
+    body = {"customer_id": "1609", "events": {"transactions": [bought, later]}}
+    wrong = [("events.transactions.1.event_time", "The moment is still to come.")]
+    assert problem(service.post("/v1/score", json=body)) == (400, "invalid-request", wrong)
+    body = {"customer_ids": ["1609"], "events": {}}
+    wrong = [("(body)", "events are of one stored customer: give customer_id")]
+    assert problem(service.post("/v1/recommendations", json=body)) == (400, "invalid-request", wrong)
+
+
 def test_feedback_is_idempotent(service: httpx.Client, store: DecisionStore) -> None:
     service.post("/v1/recommendations", json={"customer_id": "1609"})
     before = store.counts().feedback

@@ -101,7 +101,9 @@ def place(request: pytest.FixtureRequest, project: TinyProject) -> Iterator[Plac
     if request.param == "postgresql":
         engine = open_sql(checked_url(url, "test"), pragmas={})
         with engine.begin() as connection:
-            connection.execute(text("DROP TABLE IF EXISTS online_features, online_current, online_snapshots"))
+            connection.execute(
+                text("DROP TABLE IF EXISTS online_features, online_histories, online_current, online_snapshots")
+            )
         engine.dispose()
 
 

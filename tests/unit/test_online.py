@@ -38,7 +38,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield address
     engine = open_sql(checked_url(address, "test"), pragmas={})
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS online_features, online_current, online_snapshots"))
+        connection.execute(
+            text("DROP TABLE IF EXISTS online_features, online_histories, online_current, online_snapshots")
+        )
     engine.dispose()
 
 

@@ -280,7 +280,7 @@ def test_a_failed_load_leaves_the_old_snapshot_in_service(profiles: Profiles, sn
         def current_id(self) -> str | None:
             return old.id
 
-        def load(self, snapshot: object) -> None:
+        def load(self, snapshot: object, *, histories: object = ()) -> None:
             raise RuntimeError("database gone")
 
     with pytest.raises(RuntimeError, match="database gone"):
