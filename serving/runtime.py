@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -201,15 +202,19 @@ class Runtime:
         content = self.stored.history(customer_id)
         if content is None:
             raise NoHistoryError
-        return self.by_profile(with_events(customer_id, unpacked(content), events, as_of), what_if)
+        profile = with_events(customer_id, unpacked(content), events, as_of)
+        besides = hashlib.sha256(events.model_dump_json().encode()).hexdigest()[:16]
+        return self.by_profile(profile, what_if, besides=besides)
 
     def _what_if(self, features: Features, consent: NDArray[np.bool_], as_of: datetime, what_if: WhatIf) -> Insight:
         [insight] = self.insights(with_what_if(rows_of(features), what_if, self.features), consent, as_of)
         return replace(insight, what_if=True)
 
-    def by_profile(self, profile: ProfileInput, what_if: WhatIf | None = None) -> Insight:
+    def by_profile(
+        self, profile: ProfileInput, what_if: WhatIf | None = None, *, besides: str | None = None
+    ) -> Insight:
         """The insight of a profile that is not stored, computed on the spot by the same definitions; ``what_if``: if
-        some features were others.
+        some features were others; ``besides``: see :func:`serving.decisioning.decide.decide`.
 
         Raises:
             UsageError: an attribute that the project does not have.
@@ -228,7 +233,7 @@ class Runtime:
         consent = np.array([profile.customer.consent])
         if what_if is not None:
             return self._what_if(built, consent, as_of, what_if)
-        return self.insights(built, consent, as_of)[0]
+        return self.insights(built, consent, as_of, besides=besides)[0]
 
     @cached_property
     def engine(self) -> ProfileEngine:
@@ -236,13 +241,20 @@ class Runtime:
         return ProfileEngine(self.features, self.attributes, self.settings.project.timezone)
 
     def insights(
-        self, features: Features, consent: NDArray[np.bool_], as_of: datetime, snapshot: str | None = None
+        self,
+        features: Features,
+        consent: NDArray[np.bool_],
+        as_of: datetime,
+        snapshot: str | None = None,
+        *,
+        besides: str | None = None,
     ) -> list[Insight]:
-        """Score and decide for every row of ``features``, in order; ``snapshot``: what they are stored in."""
+        """Score and decide for every row of ``features``, in order; ``snapshot``: what they are stored in; ``besides``:
+        what was known besides."""
         with span("score"):
             scores = self.scores(features, consent, as_of)
         with span("decide"):
-            decisions = self.decide(scores, features, as_of, snapshot)
+            decisions = self.decide(scores, features, as_of, snapshot, besides=besides)
         return [Insight(scores.score(row), decisions[row]) for row in range(len(scores))]
 
     def scores(
@@ -317,7 +329,13 @@ class Runtime:
             yield chunk.features, scores.for_rules(chunk.rows).frame
 
     def decide(
-        self, scores: Scores, features: Features, as_of: datetime, snapshot: str | None = None
+        self,
+        scores: Scores,
+        features: Features,
+        as_of: datetime,
+        snapshot: str | None = None,
+        *,
+        besides: str | None = None,
     ) -> Sequence[Decision | None]:
         """A decision for each row; None without a catalogue.
 
@@ -338,6 +356,7 @@ class Runtime:
             beliefs=None if self.learned is None else self.learned.beliefs(features),
             state=self.state_of(scores.customer_ids),
             feature_snapshot=snapshot,
+            besides=besides,
         )
 
 

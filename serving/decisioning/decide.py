@@ -67,6 +67,7 @@ class _Context:
     language: str
     snapshot: str | None
     state: DecisionState | None
+    besides: str | None
 
     @property
     def day(self) -> date:
@@ -84,7 +85,8 @@ class _Context:
     @cached_property
     def _shared_key(self) -> list[str]:
         prices = [] if self.prices is None else [f"prices={self.prices.version}"]
-        return [iso(self.as_of), self.placement, self.policy_version, *self.model_versions, *prices]
+        besides = [] if self.besides is None else [f"besides={self.besides}"]
+        return [iso(self.as_of), self.placement, self.policy_version, *self.model_versions, *prices, *besides]
 
     def decision_id(self, customer_id: str, ruled: Sequence[str]) -> str:
         return str(uuid.uuid5(_NAMESPACE, orjson.dumps([customer_id, *self._shared_key, *ruled]).decode()))
@@ -140,6 +142,7 @@ def decide(
     beliefs: Mapping[str, Belief] | None = None,
     state: DecisionState | None = None,
     feature_snapshot: str | None = None,
+    besides: str | None = None,
 ) -> list[Decision]:
     """One decision per row of ``frame``, in its order. A customer gets the same decision alone and in any batch.
 
@@ -161,6 +164,8 @@ def decide(
             prior. Their version belongs in ``model_versions``, since other beliefs make another decision.
         state: what was decided before and what came of it; None for customers of whom nothing was.
         feature_snapshot: the stored features that ``frame`` is of, for the record.
+        besides: what was known besides the stored customers, such as the digest of new events; part of a decision's
+            identity, or two questions would share one decision.
 
     Returns:
         Decisions of the same length; a customer with ``status`` ``no_consent`` has no candidates, but for messages that
@@ -185,6 +190,7 @@ def decide(
         language,
         feature_snapshot,
         state,
+        besides,
     )
     explainers = Explainers.of(catalogue, currency)
     rows = [row for row, status in enumerate(statuses) if status != Status.NO_CONSENT.value]

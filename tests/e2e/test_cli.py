@@ -20,10 +20,8 @@ from serving.feedback.store import DecisionStore, StoreCounts
 from tests.e2e.conftest import AS_OF, SLICE, Trained
 
 OF_MODELS = ("demo", "check", "train", "score", "serve", "report", "value", "judge", "relocate", "monitor")
-OF_LIVE = ("promote", "rollback", "shadow-report")
-OF_ACCESS = ("panel-token",)
-OF_ACTIONS = ("plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
-COMMANDS = (*OF_MODELS, *OF_LIVE, *OF_ACTIONS, *OF_ACCESS)
+OF_SERVICE = ("promote", "rollback", "shadow-report", "panel-token")
+COMMANDS = (*OF_MODELS, *OF_SERVICE, "plan-campaign", "plan-pilot", "check-effect", "evaluate-policy")
 
 NEEDED = {
     "rollback": ("churn",),

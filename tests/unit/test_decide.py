@@ -404,3 +404,11 @@ def test_a_wrong_frame_is_an_error_without_the_customers_attributes(
 def test_top_k_must_be_positive(catalogue: Catalogue) -> None:
     with pytest.raises(UsageError, match="top_k is 0"):
         run(catalogue, many(3), top_k=0)
+
+
+def test_what_was_known_besides_is_part_of_the_identity(catalogue: Catalogue) -> None:
+    frame = pd.DataFrame([regular()])
+    ids = [run(catalogue, frame, besides=besides)[0].decision_id for besides in (None, "a", "b", "a")]
+    assert ids[0] == run(catalogue, frame)[0].decision_id
+    assert len(set(ids)) == 3
+    assert ids[1] == ids[3]
