@@ -24,7 +24,7 @@ from training.monitoring.found import Cohort, Found, Watched
 from training.monitoring.judge import judged
 from training.monitoring.outcomes import figures, label_of, outcomes
 from training.monitoring.page import render_monitoring
-from training.monitoring.reference import Reference, make_reference, model_rows, read_reference
+from training.monitoring.reference import Reference, model_rows, read_reference
 from training.monitoring.ripeness import Kind, Ripeness, State, obstacle, ripeness
 
 KINDS: tuple[Kind, ...] = ("churn", "value")
@@ -109,11 +109,10 @@ class _Versions:
 
     def _recomputed(self, predictor: ChurnPredictor | ValuePredictor) -> Reference | None:
         # A model of before references were kept: its customers can be told where the data of then are all there.
-        of, trainer = predictor.manifest, self._project.trainer
+        of = predictor.manifest
         if self._project.profiles.fingerprint(of.as_of) != of.data_fingerprint:
             return None
-        before = trainer.builder.population(of.as_of - timedelta(days=trainer.window.days))
-        return make_reference(predictor, trainer.builder.population(of.as_of), before)
+        return self._project.trainer.reference(predictor)
 
 
 def _watched(

@@ -173,17 +173,19 @@ class LiveModels:
         try:
             self._found = champions(self._registry, self._settings)
         except RegistryError as error:
-            if self.state.registry_away is None:
-                _LOGGER.warning("the registry cannot be asked: %s", error)
+            is_new = self.state.registry_away is None
             self.state = replace(self.state, registry_away=error.what)
             live_metrics().registry_away.set(1)
-            if self._found is None:
-                kept = self._copy.find()
-                if kept is None:
-                    raise
+            kept = self._copy.find() if self._found is None else None
+            found = self._found if kept is None else (kept, None)
+            if found is None:
+                raise  # whoever asked says so
+            if is_new:
+                _LOGGER.warning("the registry cannot be asked: %s", error)
+            if kept is not None:
                 _LOGGER.warning("in use is the copy of the last champions: %s", ", ".join(names_of(kept)))
-                self._found = kept, None
-            return self._found
+            self._found = found
+            return found
         if self.state.registry_away is not None:
             _LOGGER.warning("the registry is back")
         self.state = replace(self.state, registry_away=None)

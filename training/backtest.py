@@ -35,6 +35,7 @@ from training.models.churn import churn_recipe, fit_churn
 from training.models.drift import FEWEST_DAYS, MOST_MOMENTS
 from training.models.value import ValueJob, fit_behaviour, fit_value
 from training.models.value_baselines import value_baselines
+from training.monitoring.reference import Promise, Reference, make_reference
 from training.splits import training_cutoffs
 
 if TYPE_CHECKING:
@@ -173,6 +174,12 @@ class Trainer:
             self._fingerprint(as_of),
             self._contracts(as_of),
         )
+
+    def reference(self, predictor: ChurnPredictor | ValuePredictor, promise: Promise | None = None) -> Reference:
+        """The customers of a model at the moment of its training, beside those of its newest labelled window."""
+        now = predictor.manifest.as_of
+        before = self.builder.population(now - timedelta(days=self.window.days))
+        return make_reference(predictor, self.builder.population(now), before, promise)
 
     def _contracts(self, as_of: datetime) -> ContractLives | None:
         churn = self.settings.churn

@@ -21,7 +21,7 @@ from training.comparison import Champion
 from training.evaluation.band_changes import summed
 from training.models.boosting import SHARED
 from training.monitoring.figures import churn_figures, value_figures
-from training.monitoring.reference import Promise, Reference, make_reference, write_reference
+from training.monitoring.reference import Promise, write_reference
 from training.promotion import Kind, Verdict
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class _Registration:
         with tempfile.TemporaryDirectory() as written:
             folder = Path(written)
             predictor.save(folder)
-            write_reference(folder, self._reference(predictor))
+            write_reference(folder, self.trainer.reference(predictor, self._promise(predictor)))
             version = self.registry.log_and_register(
                 TrainingRun(
                     name=name,
@@ -204,12 +204,6 @@ class _Registration:
         own |= {f"gamma_gamma_{name}": number for name, number in value.order_values.model_dump().items()}
         own |= {f"pace_{name}": number for name, number in value.pace_weights.items()}
         return shared | own
-
-    def _reference(self, predictor: ChurnPredictor | ValuePredictor) -> Reference:
-        builder, newest = self.trainer.builder, self.as_of - timedelta(days=self.trainer.window.days)
-        return make_reference(
-            predictor, builder.population(self.as_of), builder.population(newest), self._promise(predictor)
-        )
 
     def _promise(self, predictor: ChurnPredictor | ValuePredictor) -> Promise | None:
         result = self.result

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,7 @@ from tests.doubles.models import AS_OF, FINGERPRINT, churn_predictor, features, 
 from tests.snapshots import snapshot_of
 
 CUSTOMERS = features(rows=60, seed=3).astype({"income": object})
+ASKED_AT = AS_OF + timedelta(hours=9)
 CHURN_SEEDS = (7, 8, 9)  # versions 1, 2, 3
 CATALOGUE = """
 [[action]]
@@ -107,8 +109,8 @@ class Shop:
 
     @contextmanager
     def served(self) -> Iterator[tuple[httpx.Client, LiveModels]]:
-        """The service as it starts in a worker."""
-        live = LiveModels(self.settings)
+        """The service as it starts in a worker, at 9 o'clock of a standing day."""
+        live = LiveModels(self.settings, clock=lambda: ASKED_AT)
         answering = live.first_or_waiting()
 
         def deployed() -> Deployment:

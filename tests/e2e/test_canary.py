@@ -24,6 +24,7 @@ from serving.runtime import open_runtime_on
 from serving.scoring.scorer import Scorer
 from tests.e2e.conftest import EXAMPLE
 from training.dataset import TrainingSet
+from training.monitoring.reference import write_reference
 from training.splits import training_cutoffs
 
 AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
@@ -123,6 +124,7 @@ class Canary:
         for kind, predictor in fitted.items():
             folders[kind].mkdir()
             predictor.save(folders[kind])
+            write_reference(folders[kind], trainer.reference(predictor))
         return folders
 
     @cached_property

@@ -380,6 +380,8 @@ def test_serve_before_score_starts_no_server(nothing_lost: Trained, untrained: P
 
 def test_a_model_whose_files_are_gone_starts_no_server(run: Run, nothing_lost: Trained, untrained: Path) -> None:
     shutil.copytree(nothing_lost.folder / "registry", untrained / "registry")
+    # Features are in service, and no copy of the champions is kept, so that only the files are missing.
+    shutil.copytree(nothing_lost.folder / "state", untrained / "state", ignore=shutil.ignore_patterns("champions"))
     assert run("relocate", "-c", untrained).code == 0
     for manifest in (untrained / "registry").rglob("native/manifest.json"):
         manifest.unlink()

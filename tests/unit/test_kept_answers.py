@@ -54,9 +54,8 @@ def test_after_a_day_the_key_is_free(answers: KeptAnswers) -> None:
     assert answers.keep(KEY, OTHER, NOW + day) == OTHER
 
 
-def test_another_process_sees_it(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'decisions.db'}"
-    first, second = opened(url), opened(url)
+def test_another_process_sees_it(state_url: str) -> None:
+    first, second = opened(state_url), opened(state_url)
     KeptAnswers(lambda: first).keep(KEY, ANSWER, NOW)
     assert KeptAnswers(lambda: second).keep(KEY, OTHER, NOW) == ANSWER
     first.dispose()
