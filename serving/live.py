@@ -173,16 +173,17 @@ class LiveModels:
         try:
             self._found = champions(self._registry, self._settings)
         except RegistryError as error:
+            kept = None if self._found is not None else self._copy.find()
+            if self._found is None and kept is None:
+                raise
             if self.state.registry_away is None:
                 _LOGGER.warning("the registry cannot be asked: %s", error)
             self.state = replace(self.state, registry_away=error.what)
             live_metrics().registry_away.set(1)
-            if self._found is None:
-                kept = self._copy.find()
-                if kept is None:
-                    raise
+            if kept is not None:
                 _LOGGER.warning("in use is the copy of the last champions: %s", ", ".join(names_of(kept)))
                 self._found = kept, None
+            assert self._found is not None
             return self._found
         if self.state.registry_away is not None:
             _LOGGER.warning("the registry is back")

@@ -29,8 +29,8 @@ from training.splits import training_cutoffs
 AS_OF = datetime(2017, 11, 1, tzinfo=UTC)
 FEW = "household_id % 21 < 2"  # 238 households
 MODEL_FILES = {
-    "churn": ["booster.txt", "manifest.json", "reference.json"],
-    "value": ["manifest.json", "reference.json", "trees.txt"],
+    "churn": ["booster.txt", "manifest.json"],
+    "value": ["manifest.json", "trees.txt"],
 }
 
 TOML = """

@@ -379,7 +379,8 @@ def test_serve_before_score_starts_no_server(nothing_lost: Trained, untrained: P
 
 
 def test_a_model_whose_files_are_gone_starts_no_server(run: Run, nothing_lost: Trained, untrained: Path) -> None:
-    shutil.copytree(nothing_lost.folder / "registry", untrained / "registry")
+    for name in ("registry", "state"):
+        shutil.copytree(nothing_lost.folder / name, untrained / name)
     assert run("relocate", "-c", untrained).code == 0
     for manifest in (untrained / "registry").rglob("native/manifest.json"):
         manifest.unlink()
