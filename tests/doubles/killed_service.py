@@ -22,7 +22,7 @@ from serving.feedback.store import DecisionStore
 from serving.http.deployment import Deployment, Limits
 from serving.insights import Insight
 from serving.service import make_service
-from tests.doubles.insights import InsightDouble, _keep_metrics_apart
+from tests.doubles.insights import InsightDouble
 
 
 class EverNew(InsightDouble):
@@ -42,7 +42,6 @@ def say(text: str) -> None:
 
 
 def work(url: str, listening: socket.socket) -> None:
-    _keep_metrics_apart()
     limits = Limits.of(ServiceSettings(), {})
     service = make_service(lambda: Deployment(EverNew(), DecisionStore(url), limits))
     server = uvicorn.Server(uvicorn.Config(service.to_asgi(), log_config=None, lifespan="on"))

@@ -39,7 +39,7 @@ def write_and_stop(profiles: Profiles, features: FeatureSet, as_of: datetime, fi
 
 
 class StoppingStore(OnlineStore):
-    def load(self, snapshot: Snapshot, *, advance: object = None) -> None:
+    def load(self, snapshot: Snapshot, *, advance: object = None, **others: object) -> None:
         online_load.TOGETHER = 1
         told: list[int] = []
 
@@ -48,7 +48,7 @@ class StoppingStore(OnlineStore):
             if len(told) == 1:
                 half()
 
-        super().load(snapshot, advance=once)
+        super().load(snapshot, advance=once, **others)
 
 
 def main() -> int:
