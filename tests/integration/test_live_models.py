@@ -173,13 +173,17 @@ def test_the_registry_is_away_at_the_start(shop: Shop, tmp_path: Path) -> None:
         until(lambda: models(client) == ["shop-churn/2", "shop-value/1"])
 
 
-def test_before_there_was_ever_a_model_the_service_waits(shop: Shop, tmp_path: Path) -> None:
+def test_before_there_was_ever_a_model_the_service_waits(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shop = shop.copied(tmp_path / "shop")
     away = shop.registry_folder.with_name("away")
     shop.registry_folder.rename(away)
     with pytest.raises(RegistryError, match="no model registry here"):
         LiveModels(shop.settings).first()
+    assert caplog.text == ""  # the error says it all
     with shop.served() as (client, live):
+        assert counted("foresight_registry_away") == 1
         assert client.get("/livez").status_code == 200
         assert client.get("/").status_code == 503
         for answer in (client.get("/readyz"), client.post("/v1/score", json={"customer_id": ONE})):
@@ -189,6 +193,7 @@ def test_before_there_was_ever_a_model_the_service_waits(shop: Shop, tmp_path: P
         assert live.state.champions == ()
         away.rename(shop.registry_folder)
         until(lambda: client.get("/readyz").status_code == 200)
+        assert counted("foresight_registry_away") == 0
         assert score(client)["churn_model"] == "shop-churn/1"
 
 
