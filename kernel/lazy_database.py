@@ -6,12 +6,14 @@ import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from kernel.direct_sql import Direct, direct, driver_error
 from kernel.errors import ForesightError
+from kernel.settings import Settings
 from kernel.sql import checked_url, open_sql, sqlite_file, which_file
 
 
@@ -80,3 +82,28 @@ class LazyDatabase:
                 return False
             self._tables.add(table)  # once it is there it stays
         return True
+
+
+class ProjectDatabase(LazyDatabase):
+    """What one project keeps in the database of ``[state] url``, which several may share.
+
+    Attributes:
+        UNAVAILABLE: the error (of no arguments) that is raised when the database does not answer.
+    """
+
+    UNAVAILABLE: ClassVar[type[Any]]
+    _PRAGMAS: ClassVar = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
+
+    def __init__(self, url: str, project: str) -> None:
+        """Nothing is opened or made before it is needed.
+
+        Raises:
+            UsageError: ``url`` names neither SQLite nor PostgreSQL.
+        """
+        super().__init__(url, self._PRAGMAS, self.UNAVAILABLE)
+        self._project = project
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """That of a project."""
+        return cls(settings.state_url, settings.project.name)

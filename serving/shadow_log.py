@@ -11,11 +11,9 @@ from sqlalchemy import Column, Float, MetaData, String, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kernel.errors import ForesightError
-from kernel.lazy_database import LazyDatabase
-from kernel.settings import Settings
+from kernel.lazy_database import ProjectDatabase
 from kernel.sql import UtcMoment, writing
 
-_PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
 _METADATA = MetaData()
 _SHADOW = Table(
     "shadow_scores",
@@ -68,22 +66,10 @@ class ShadowScore:
     lifetime_value_challenger: float | None
 
 
-class ShadowLog(LazyDatabase):
+class ShadowLog(ProjectDatabase):
     """The comparisons of one project; safe to use from several threads and processes."""
 
-    def __init__(self, url: str, project: str) -> None:
-        """Nothing is opened or made before it is needed.
-
-        Raises:
-            UsageError: ``url`` names neither SQLite nor PostgreSQL.
-        """
-        super().__init__(url, _PRAGMAS, ShadowUnavailableError)
-        self._project = project
-
-    @classmethod
-    def of(cls, settings: Settings) -> ShadowLog:
-        """That of a project."""
-        return cls(settings.state_url, settings.project.name)
+    UNAVAILABLE = ShadowUnavailableError
 
     def keep(self, scores: Sequence[ShadowScore]) -> None:
         """Keep comparisons; a customer's at a moment by the same models counts once, however often it is asked for.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from serving.feedback.store import DecisionStore
@@ -16,7 +17,10 @@ from serving.http.deployment import Deployment, Limits
 from tests.doubles.insights import InsightDouble, history, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NO_CHROMIUM = "Chromium is not installed (Debian: apt-get install chromium)"
+IN_BROWSER = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # BentoML's own
+]
 NOW = datetime(2017, 11, 2, 9, tzinfo=UTC)
 HOST = "https://crm.example"
 SERVICE = "https://insight.example"
@@ -34,6 +38,20 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The browser, for all tests of a file."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service, for all tests of a file."""
+    with service(tmp_path_factory.mktemp("state") / "decisions.db", Limits(50_000, 10)) as address:
+        yield address
 
 
 @contextmanager

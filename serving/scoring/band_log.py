@@ -15,12 +15,10 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, f
 
 from kernel.direct_sql import Prepared, as_list, listed
 from kernel.errors import ForesightError
-from kernel.lazy_database import LazyDatabase
-from kernel.settings import Settings
+from kernel.lazy_database import ProjectDatabase
 from kernel.sql import UtcMoment, writing
 from kernel.types import Band
 
-_PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL", "busy_timeout": "10000"}
 _METADATA = MetaData()
 _BANDS = Table(
     "churn_bands",
@@ -43,22 +41,10 @@ class BandsUnavailableError(ForesightError):
         )
 
 
-class BandLog(LazyDatabase):
+class BandLog(ProjectDatabase):
     """The bands of one project; safe to use from several threads and processes."""
 
-    def __init__(self, url: str, project: str) -> None:
-        """Nothing is opened or made before it is needed.
-
-        Raises:
-            UsageError: ``url`` names neither SQLite nor PostgreSQL.
-        """
-        super().__init__(url, _PRAGMAS, BandsUnavailableError)
-        self._project = project
-
-    @classmethod
-    def of(cls, settings: Settings) -> BandLog:
-        """That of a project."""
-        return cls(settings.state_url, settings.project.name)
+    UNAVAILABLE = BandsUnavailableError
 
     def before(self, as_of: datetime, customer_ids: Sequence[str]) -> dict[str, Band]:
         """The last band of each of these customers before a moment; without those who had none.

@@ -14,6 +14,9 @@ import pytest
 
 from foresight.project import Project
 from foresight.service_process import running_service
+from tests.panel_browser import address, browser
+
+__all__ = ["address", "browser"]  # fixtures of the tests in a browser
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "complete_journey"
 AS_OF = "2017-11-01"

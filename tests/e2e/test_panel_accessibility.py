@@ -13,25 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 from serving.http.deployment import Limits
 from serving.http.keys import ApiKey
 from tests.doubles.insights import InsightDouble
-from tests.panel_browser import CHROMIUM, NO_CHROMIUM, Foreign, chromium, quiet_page, service
+from tests.panel_browser import IN_BROWSER, Foreign, quiet_page, service
 
 AXE = Axe()
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # BentoML's own
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with service(tmp_path_factory.mktemp("state") / "decisions.db", Limits(50_000, 10)) as address:
-        yield address
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture

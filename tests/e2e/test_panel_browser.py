@@ -12,19 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from serving.http.deployment import Limits
 from serving.http.keys import ApiKey
-from tests.panel_browser import CHROMIUM, NO_CHROMIUM, chromium, quiet_page, service
+from tests.panel_browser import IN_BROWSER, quiet_page, service
 
 KEY = "panel key"
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # BentoML's own
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -8,29 +8,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from serving.http.deployment import Limits
-from tests.panel_browser import CHROMIUM, NO_CHROMIUM, SERVICE, Foreign, chromium, quiet_page, service
+from tests.panel_browser import IN_BROWSER, SERVICE, Foreign, quiet_page
 
 CARD = "/v1/card/1609"
 TAG = '<customer-insight customer="1609" token="good" lang="en"></customer-insight>'
 RENEWING = """window.asked = [];
   document.querySelector("customer-insight").getToken = async (customer) => { asked.push(customer); return "good"; };"""
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # BentoML's own
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with service(tmp_path_factory.mktemp("state") / "decisions.db", Limits(50_000, 10)) as address:
-        yield address
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture

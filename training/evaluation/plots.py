@@ -133,24 +133,13 @@ def reliability_chart(result: BacktestResult) -> Chart:
     figure, axes = new_axes("Predicted churn, %", "Customers who left, %")
     top = 1.08 * max(high.max(), predicted.max())
     draw_line(axes, [0, top], [0, top], GUIDE, "Prediction comes true")
-    axes.errorbar(
-        predicted,
-        observed,
-        yerr=np.maximum([observed - low, high - observed], 0),
-        color=FIRST,
-        fmt="o",
-        markersize=5,
-        elinewidth=1.4,
-        capsize=2.5,
-        clip_on=False,
-        label="A tenth of the customers, 90 % interval",
-    )
+    draw_intervals(axes, predicted, (observed, low, high), "A tenth of the customers, 90 % interval", clip_on=False)
     # Most customers are at low risk: a square-root scale spreads them, and a true prediction stays on the diagonal.
     for scale, limit, axis in (
         (axes.set_xscale, axes.set_xlim, axes.xaxis),
         (axes.set_yscale, axes.set_ylim, axes.yaxis),
     ):
-        scale("function", functions=(_root, np.square))
+        scale("function", functions=(square_root, np.square))
         limit(0, top)
         axis.set_ticks(_root_ticks(top))
         axis.set_major_formatter("{x:g}")
@@ -298,6 +287,25 @@ def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, style: Style, text: str) -
     )
 
 
+def draw_intervals(
+    axes: Axes, x: ArrayLike, points: tuple[Floats, Floats, Floats], text: str, *, clip_on: bool = True
+) -> None:
+    """Points with their intervals; ``points``: what was found, and its lower and upper bound."""
+    found, low, high = points
+    axes.errorbar(
+        x,
+        found,
+        yerr=np.maximum([found - low, high - found], 0),
+        color=FIRST,
+        fmt="o",
+        markersize=5,
+        elinewidth=1.4,
+        capsize=2.5,
+        clip_on=clip_on,
+        label=text,
+    )
+
+
 def draw_shares(axes: Axes, taken: Floats, share: Floats, style: Style, text: str) -> None:
     """What share the customers taken have, with a mark at the first tenth of them; both from 0 to 1."""
     draw_line(axes, 100 * taken, 100 * share, style._replace(marker=""), text)
@@ -368,7 +376,8 @@ def _alt(what: str, results: Sequence[BacktestResult], lines: dict[str, list[flo
     )
 
 
-def _root(values: np.ndarray) -> np.ndarray:
+def square_root(values: np.ndarray) -> np.ndarray:
+    """For a scale that spreads what is small; of matplotlib's own margin below 0 it makes 0."""
     return np.sqrt(np.maximum(values, 0))
 
 

@@ -18,6 +18,7 @@ from training.evaluation.plots import (
     SOFT,
     Chart,
     Style,
+    draw_intervals,
     draw_legend,
     draw_line,
     new_axes,
@@ -102,17 +103,7 @@ def calibration_chart(gain: ActionGain, currency: str, when: str) -> Chart:
     actual, low, high = (by * np.array([getattr(one, name) for _, one in gain.groups]) for name in _BOUNDS)
     ends = [float(predicted.min()), float(predicted.max())]
     draw_line(axes, ends, ends, GUIDE, "Prediction comes true")
-    axes.errorbar(
-        predicted,
-        actual,
-        yerr=np.maximum([actual - low, high - actual], 0),
-        color=FIRST,
-        fmt="o",
-        markersize=5,
-        elinewidth=1.4,
-        capsize=2.5,
-        label=f"One of {len(gain.groups)} equal groups, 90 % interval",
-    )
+    draw_intervals(axes, predicted, (actual, low, high), f"One of {len(gain.groups)} equal groups, 90 % interval")
     _zero(axes)
     draw_legend(axes, columns=1)
     alt = f"Mean effect by group, {unit}: " + "; ".join(

@@ -17,9 +17,11 @@ from training.evaluation.plots import (
     SECOND,
     SOFT,
     Chart,
+    draw_intervals,
     draw_legend,
     draw_line,
     new_axes,
+    square_root,
 )
 from training.evaluation.words import day, decimal
 from training.monitoring.drift import FeatureDrift
@@ -54,7 +56,7 @@ def drift_chart(kind: Kind, drifted: Sequence[FeatureDrift], settings: Monitorin
             fontsize=9,
             color=INK,
         )
-    axes.set_xscale("function", functions=(_root, np.square))
+    axes.set_xscale("function", functions=(square_root, np.square))
     top = max([settings.psi_alarm, *(max(one.psi.high, one.moved) for one in drifted)])
     axes.set_xlim(0, 1.05 * top)
     axes.set_xticks([tick for tick in (0, 0.5, 1, 2, 4, 8, 16) if tick <= 1.05 * top])
@@ -89,17 +91,7 @@ def course_chart(
     draw_line(axes, across, guide[1], GUIDE, guide[0])
     middle = np.array([one.estimate for _, one in points])
     low, high = (np.array([getattr(one, side) for _, one in points]) for side in ("low", "high"))
-    axes.errorbar(
-        across,
-        middle,
-        yerr=np.maximum([middle - low, high - middle], 0),
-        color=FIRST,
-        fmt="o",
-        markersize=5,
-        elinewidth=1.4,
-        capsize=2.5,
-        label="Came, 95 % interval",
-    )
+    draw_intervals(axes, across, (middle, low, high), "Came, 95 % interval")
     _dates(axes, [moment for moment, _ in points])
     draw_legend(axes, columns=2)
     alt = f"{title}: " + "; ".join(
@@ -115,7 +107,3 @@ def _dates(axes: Axes, moments: Sequence[datetime]) -> None:
     shown = range(len(moments) - 1, -1, -every)
     axes.set_xticks(list(shown), [day(moments[place]).rsplit(" ", 1)[0] for place in shown])
     axes.set_xlim(-0.5, len(moments) - 0.5)
-
-
-def _root(values: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.maximum(values, 0))
