@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -13,32 +14,53 @@ from scipy.special import betaincinv, ndtri
 
 from kernel.uplift_predictor import Effects, EffectStatus
 from serving.decisioning.action import Prior
-from serving.decisioning.columns import Floats, Ints
+from serving.decisioning.columns import Floats, Ints, spread
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of an action's effect, one from each of as many equally likely intervals.
+    """Draws of an action's effect, one from each of as many equally likely intervals; or of several actions.
 
     Attributes:
-        centre, spread: of shape (customers,), or (1,) where they are the same for all.
-        noise: shape (draws,), shared by all customers, so that one customer and a batch get the same draws.
+        centre, spread: of shape (customers,), or (1,) where they are the same for all; of several actions a column for
+            each.
+        noise: shape (draws,), shared by all customers, so that one customer and a batch get the same draws; of several
+            actions (actions, draws).
     """
 
     centre: Floats
     spread: Floats
     noise: Floats
 
+    @classmethod
+    def beside(cls, each: Sequence[Draws]) -> Draws:
+        """Those of several actions in one."""
+        return cls(
+            beside([one.centre for one in each]),
+            beside([one.spread for one in each]),
+            np.array([one.noise for one in each]),
+        )
+
     @property
     def count(self) -> int:
         """How many each customer has."""
-        return len(self.noise)
+        return self.noise.shape[-1]
 
-    def at(self, rows: slice) -> Floats:
-        """Of the customers ``rows``, shape (customers or 1, draws)."""
-        centre, spread = (part if len(part) == 1 else part[rows] for part in (self.centre, self.spread))
-        drawn = spread[:, None] * self.noise
-        return np.add(centre[:, None], drawn, out=drawn if len(spread) >= len(centre) else None)
+    def at(self, rows: slice, actions: Ints) -> Floats:
+        """Of the customers ``rows`` and of some of several actions, shape (customers or 1, actions, draws)."""
+        centre, spread = (
+            (part if len(part) == 1 else part[rows])[:, actions, None] for part in (self.centre, self.spread)
+        )
+        drawn = spread * self.noise[actions]
+        return np.add(centre, drawn, out=drawn if len(spread) >= len(centre) else None)
+
+
+def beside(columns: Sequence[Floats]) -> Floats:
+    """One column for each action, shape (customers, actions), or (1, actions) where all are the same for all."""
+    rows = next((len(column) for column in columns if len(column) != 1), None)
+    if rows is None:
+        return np.array([[column.item() for column in columns]])
+    return np.column_stack([spread(column, (rows,)) for column in columns])
 
 
 class Belief(Protocol):

@@ -273,11 +273,7 @@ def _policy(offers: Offers, settings: PolicySettings) -> tuple[Ints, Floats]:
     """The greedy candidate, shape (customers,), and the choice probabilities, shape (customers, 1 + actions)."""
     eligible = offers.eligible
     greedy = greedy_choice(offers.total, eligible)
-    draws = [
-        belief.draws(action.id, settings.draws, settings.salt)
-        for action, belief in zip(offers.actions, offers.beliefs, strict=True)
-    ]
-    share = thompson_share(offers.terms_of_each(), draws, eligible)
+    share = thompson_share(offers.terms, offers.draws(settings.draws, settings.salt), eligible)
     floors = [np.nan if action.floor is None else action.floor for action in offers.actions]
     if settings.thompson + settings.uniform + np.nansum(floors) > 1:
         raise UsageError(

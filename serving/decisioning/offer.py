@@ -13,7 +13,7 @@ import numpy as np
 from kernel.errors import DataError
 from kernel.uplift_predictor import EffectStatus
 from serving.decisioning.action import DO_NOTHING, Action, DoNothing, MandatoryAction
-from serving.decisioning.belief import Belief, assumed
+from serving.decisioning.belief import Belief, Draws, assumed, beside
 from serving.decisioning.catalogue import Catalogue
 from serving.decisioning.columns import Bools, Columns, Floats, Kind, spread
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings
@@ -49,6 +49,7 @@ class Fixed:
     share: Floats
     explores: Bools
     _quantiles: dict[float, Floats] = field(default_factory=dict[float, Floats])
+    _draws: dict[tuple[int, str], Draws] = field(default_factory=dict[tuple[int, str], Draws])
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -60,7 +61,7 @@ class Fixed:
         return cls(
             actions,
             beliefs,
-            _beside([belief.mean for belief in beliefs]),
+            beside([belief.mean for belief in beliefs]),
             lever=np.array([action.lever_weight(day) for action in actions]),
             contact=np.array([action.cost.contact for action in actions]),
             incentive=np.array([action.cost.incentive_if_converted for action in actions]),
@@ -73,8 +74,14 @@ class Fixed:
     def quantile(self, probability: float) -> Floats:
         """Of the catalogue's own beliefs, shape (1, actions)."""
         if probability not in self._quantiles:
-            self._quantiles[probability] = _beside([belief.quantile(probability) for belief in self.beliefs])
+            self._quantiles[probability] = beside([belief.quantile(probability) for belief in self.beliefs])
         return self._quantiles[probability]
+
+    def draws(self, count: int, salt: str) -> Draws:
+        """From the catalogue's own beliefs."""
+        if (count, salt) not in self._draws:
+            self._draws[count, salt] = _drawn(self.actions, self.beliefs, count, salt)
+        return self._draws[count, salt]
 
 
 @dataclass(frozen=True)
@@ -113,22 +120,13 @@ class Offers:
         """The effects below which they lie with ``probability``, of the shape of ``uplift``."""
         if self.beliefs is self.fixed.beliefs:
             return self.fixed.quantile(probability)
-        return _beside([belief.quantile(probability) for belief in self.beliefs])
+        return beside([belief.quantile(probability) for belief in self.beliefs])
 
-    def terms_of_each(self) -> list[ActionTerms]:
-        """The terms of every action alone, ``value`` of shape (customers,) or (1,)."""
-        of = self.terms
-        lever, contact, incentive, taken, capacity = (
-            np.broadcast_to(part, len(self.actions)).tolist()
-            for part in (of.lever, of.contact, of.incentive, of.taken_anyway, of.capacity_price)
-        )
-        fatigue = None if of.fatigue is None else of.fatigue[:, 0]
-        return [
-            ActionTerms(
-                of.value[:, n], lever[n], contact[n], incentive[n], taken[n], fatigue, of.budget_price, capacity[n]
-            )
-            for n in range(len(self.actions))
-        ]
+    def draws(self, count: int, salt: str) -> Draws:
+        """Of the effects of all actions."""
+        if self.beliefs is self.fixed.beliefs:
+            return self.fixed.draws(count, salt)
+        return _drawn(self.actions, self.beliefs, count, salt)
 
     def candidates(self, probability: Floats, language: str, explainers: Explainers) -> list[list[Candidate]]:
         """What is recorded of each action for each customer, by action.
@@ -240,12 +238,9 @@ def _listed(values: Floats, shape: tuple[int, ...], unknown: Bools | None = None
     ]
 
 
-def _beside(columns: Sequence[Floats]) -> Floats:
-    """One column for each action, shape (customers, actions), or (1, actions) where all are the same for all."""
-    rows = next((len(column) for column in columns if len(column) != 1), None)
-    if rows is None:
-        return np.array([[column.item() for column in columns]])
-    return np.column_stack([spread(column, (rows,)) for column in columns])
+def _drawn(actions: Sequence[Action], beliefs: Sequence[Belief], count: int, salt: str) -> Draws:
+    pairs = zip(actions, beliefs, strict=True)
+    return Draws.beside([belief.draws(action.id, count, salt) for action, belief in pairs])
 
 
 def nothing_candidates(nothing: DoNothing, probability: Floats, language: str) -> list[Candidate]:
@@ -321,7 +316,7 @@ def make_offers(
     believed, uplift = fixed.beliefs, fixed.uplift
     if beliefs:
         believed = [beliefs.get(action.id) or own for action, own in zip(fixed.actions, fixed.beliefs, strict=True)]
-        uplift = _beside([belief.mean for belief in believed])
+        uplift = beside([belief.mean for belief in believed])
     value, unknown = _value(fixed, columns)
     terms = ActionTerms(
         value=value,

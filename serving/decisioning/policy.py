@@ -18,7 +18,10 @@ from serving.decisioning.value import ActionTerms, incremental_total
 
 ALGORITHM = 1  # raise it whenever the same settings and catalogue would give other probabilities
 SEED_BITS = 53  # the largest whole numbers that JSON readers and float64 keep exactly
-_CELLS = 1 << 15  # rows x draws at a time: a quarter of a megabyte per array, so that the four in use stay in the cache
+_CELLS = (
+    1 << 15
+)  # rows x actions x draws at a time: a quarter of a megabyte per array, so that those in use stay in the cache
+_ABOVE_NOTHING = np.nextafter(0.0, 1.0)
 
 
 class PolicySettings(BaseModel):
@@ -58,12 +61,12 @@ class PolicySettings(BaseModel):
         )
 
 
-def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools) -> Floats:
+def thompson_share(terms: ActionTerms, draws: Draws, eligible: Bools) -> Floats:
     """The share of draws in which each candidate has the largest expected incremental value.
 
     Args:
-        terms: per action; ``value`` of shape (customers,) or (1,).
-        draws: per action, from ``Belief.draws``.
+        terms: with a column for each action.
+        draws: likewise, from ``Draws.beside``.
         eligible: shape (customers, actions).
 
     Returns:
@@ -71,44 +74,32 @@ def thompson_share(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligibl
     """
     customers, actions = eligible.shape
     wins = np.zeros((customers, actions + 1), dtype=np.int64)
-    size = draws[0].count
-    step = max(1, _CELLS // size)
+    step = max(1, _CELLS // (draws.count * max(actions, 1)))
     for start in range(0, customers, step):
         rows = slice(start, min(start + step, customers))
         wins[rows] = _wins(terms, draws, eligible[rows], rows)
-    return wins / size
+    return wins / draws.count
 
 
-def _wins(terms: Sequence[ActionTerms], draws: Sequence[Draws], eligible: Bools, rows: slice) -> Ints:
+def _wins(terms: ActionTerms, draws: Draws, eligible: Bools, rows: slice) -> Ints:
     count, actions = eligible.shape
-    best = np.zeros((count, draws[0].count))
-    winner = np.zeros(best.shape, dtype=np.int16)
-    for index in range(actions):
-        possible = eligible[:, index]
-        if not possible.any():
-            continue
-        of = terms[index]
-        value = of.value if of.value.shape == (1,) else of.value[rows]
-        fatigue = None if of.fatigue is None else of.fatigue[rows][:, None]
-        own = ActionTerms(
-            value[:, None],
-            of.lever,
-            of.contact,
-            of.incentive,
-            of.taken_anyway,
-            fatigue,
-            of.budget_price,
-            of.capacity_price,
-        )
-        drawn = incremental_total(draws[index].at(rows), own)
-        better = drawn > best
-        if not possible.all():
-            better &= possible[:, None]
-        np.copyto(best, drawn, where=better)
-        np.copyto(winner, index + 1, where=better)
-    # Each customer's candidates have numbers of their own, so that one pass counts them all.
-    first = np.arange(count)[:, None] * (actions + 1)
-    return np.bincount((winner + first).ravel(), minlength=count * (actions + 1)).reshape(count, actions + 1)
+    live = np.flatnonzero(eligible.any(axis=0))
+    wins = np.zeros((count, actions + 1), dtype=np.int64)
+    if not len(live):
+        wins[:, 0] = draws.count
+        return wins
+    drawn = incremental_total(draws.at(rows, live), terms.before_draws(rows, live))
+    possible = eligible[:, live]
+    if not possible.all():
+        drawn = np.where(possible[:, :, None], drawn, 0.0)
+    # Doing nothing wins at 0, so that the best of a draw is only what lies above it.
+    top = np.maximum(drawn.max(axis=1), _ABOVE_NOTHING)
+    best = drawn == top[:, None]
+    if np.count_nonzero(best) > np.count_nonzero(top > _ABOVE_NOTHING):
+        best &= np.cumsum(best, axis=1) == 1  # of equal ones the first
+    wins[:, 1 + live] = np.count_nonzero(best, axis=2)
+    wins[:, 0] = draws.count - wins.sum(axis=1)
+    return wins
 
 
 def greedy_choice(value: Floats, eligible: Bools) -> Ints:

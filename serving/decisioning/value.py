@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.decisioning.columns import Floats, spread
+from serving.decisioning.columns import Floats, Ints, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,17 @@ class ActionTerms:
     fatigue: Floats | None = None
     budget_price: float = 0.0
     capacity_price: float | Floats = 0.0
+
+    def before_draws(self, rows: slice, actions: Ints) -> ActionTerms:
+        """Of some customers and some of several actions, to be met by draws along a further, last axis."""
+        value = self.value if len(self.value) == 1 else self.value[rows]
+        return ActionTerms(
+            value[:, actions, None],
+            *(_of(part, actions) for part in (self.lever, self.contact, self.incentive, self.taken_anyway)),
+            None if self.fatigue is None else self.fatigue[rows][:, :, None],
+            self.budget_price,
+            _of(self.capacity_price, actions),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +121,7 @@ def incremental_total(uplift: Floats, terms: ActionTerms) -> Floats:
 def _is(amount: float | Floats, neutral: float) -> bool:
     # Of several actions some may have one: then it is computed for all, and is nothing for the others.
     return bool(np.all(amount == neutral)) if isinstance(amount, np.ndarray) else amount == neutral
+
+
+def _of(amount: float | Floats, actions: Ints) -> float | Floats:
+    return amount[actions, None] if isinstance(amount, np.ndarray) else amount

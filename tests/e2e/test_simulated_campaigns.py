@@ -11,7 +11,7 @@ import pytest
 
 from kernel.part import Floats
 from kernel.uplift_predictor import Effects, EffectStatus
-from serving.decisioning.belief import LearnedBelief
+from serving.decisioning.belief import Draws, LearnedBelief
 from serving.decisioning.policy import PolicySettings, choice_probabilities, greedy_choice, thompson_share
 from serving.decisioning.value import ActionTerms
 from tests.policy_runs import CATEGORIES, inputs
@@ -73,10 +73,10 @@ def choose(world: Simulation, learned: Learned, features: pd.DataFrame, *, offer
     mean = np.stack([believed[name].mean for name in ACTIONS], axis=1)
     eligible = np.ones(mean.shape, dtype=np.bool_)
     eligible[:, NEW] = offers_new
-    terms = [ActionTerms(np.array([world.margin]), 1.0, cost, 0.0, 0.0) for cost in world.costs]
+    terms = ActionTerms(np.full((1, len(ACTIONS)), world.margin), 1.0, np.array(world.costs), 0.0, 0.0)
     draws = [LearnedBelief(believed[name]).draws(name, SETTINGS.draws, SETTINGS.salt) for name in ACTIONS]
     greedy = greedy_choice(mean * world.margin - np.array(world.costs), eligible)
-    share = thompson_share(terms, draws, eligible)
+    share = thompson_share(terms, Draws.beside(draws), eligible)
     return Choice(greedy, choice_probabilities(greedy, share, eligible, SETTINGS))
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 from kernel.uplift_predictor import Effects, EffectStatus
-from serving.decisioning.belief import Belief, Draws, LearnedBelief, PriorBelief
+from serving.decisioning.belief import Belief, Draws, LearnedBelief, PriorBelief, beside
 from serving.decisioning.policy import (
     PolicySettings,
     choice_probabilities,
@@ -30,11 +30,22 @@ def drawn_from(action: str, belief: Belief, of: PolicySettings) -> Draws:
 
 
 def first_row(drawn: Draws) -> np.ndarray:
-    return drawn.at(slice(0, 1))[0]
+    return rows_of(drawn, 1)[0]
+
+
+def rows_of(drawn: Draws, rows: int) -> np.ndarray:
+    """Of one action, shape (customers, draws)."""
+    return Draws.beside([drawn]).at(slice(0, rows), np.array([0]))[:, 0]
 
 
 def terms(value: object, *, lever: float = 1.0, contact: float = 0.5, incentive: float = 0.0, anyway: float = 0.0):
     return ActionTerms(np.atleast_1d(np.asarray(value, dtype=np.float64)), lever, contact, incentive, anyway)
+
+
+def terms_beside(each: list[ActionTerms]) -> ActionTerms:
+    """Of several actions in one."""
+    costs = [[of.lever, of.contact, of.incentive, of.taken_anyway] for of in each]
+    return ActionTerms(beside([of.value for of in each]), *np.array(costs, dtype=np.float64).T)
 
 
 def test_the_value_is_the_formula_and_its_parts_add_up_exactly() -> None:
@@ -77,9 +88,9 @@ def test_of_equal_draws_the_first_action_wins_and_nothing_before_all() -> None:
     rng = np.random.default_rng(13)
     levels = rng.integers(-2, 3, (4, 64)) / 4  # few different values: many ties
     drawn = [Draws(np.zeros(1), np.ones(1), noise) for noise in levels]
-    of = [terms(1.0, contact=0.0) for _ in drawn]
+    of = terms_beside([terms(1.0, contact=0.0) for _ in drawn])
     eligible = np.array([[True, True, True, True], [False, True, False, True], [False] * 4])
-    found = thompson_share(of, drawn, eligible)
+    found = thompson_share(of, Draws.beside(drawn), eligible)
     for row, allowed in enumerate(eligible):
         winners = [
             max([(0.0, 0), *((value, -1 - at) for at, value in enumerate(column) if allowed[at])])
@@ -114,7 +125,7 @@ def learned(mean: np.ndarray, error: np.ndarray) -> LearnedBelief:
 def test_what_was_learned_is_a_normal_distribution_of_each_customer() -> None:
     belief = learned(np.array([0.02, -0.01]), np.array([0.01, 0.02]))
     assert belief.quantile(0.95) == pytest.approx([0.02 + 1.6448536 * 0.01, -0.01 + 1.6448536 * 0.02])
-    drawn = drawn_from("a", belief, USUAL).at(slice(0, 2))
+    drawn = rows_of(drawn_from("a", belief, USUAL), 2)
     levels = (np.arange(512) + 0.5) / 512
     assert np.sort(drawn[1]) == pytest.approx(stats.norm(-0.01, 0.02).ppf(levels), rel=1e-9)
     # All customers share the noise, so that a single one gets the same draws as in a batch.
@@ -124,8 +135,9 @@ def test_what_was_learned_is_a_normal_distribution_of_each_customer() -> None:
 
 def test_the_share_of_what_was_learned_is_the_probability_of_being_best() -> None:
     mean, error = np.array([0.03, 0.01]), np.array([0.02, 0.02])
-    of = [terms(30.0, contact=0.6)]
-    found = thompson_share(of, [drawn_from("a", learned(mean, error), USUAL)], np.array([[True], [True]]))
+    of = terms_beside([terms(30.0, contact=0.6)])
+    drawn = Draws.beside([drawn_from("a", learned(mean, error), USUAL)])
+    found = thompson_share(of, drawn, np.array([[True], [True]]))
     assert found[:, 1] == pytest.approx(stats.norm.sf((0.6 / 30 - mean) / error), abs=2 / 512)
 
 
@@ -139,17 +151,12 @@ def test_the_share_is_the_probability_of_being_best() -> None:
     zero = contact / values[1]
     exact_b = quad(lambda u: b.pdf(u) * a.cdf(u * values[1] / values[0]), zero, 1, points=[0.05, 0.1])[0]
     many = PolicySettings(draws=65536)
-    share = thompson_share(
-        [terms(values[0], contact=contact), terms(values[1], contact=contact)],
-        [drawn_from("a", first, many), drawn_from("b", second, many)],
-        np.array([[True, True]]),
-    )
+    of = terms_beside([terms(values[0], contact=contact), terms(values[1], contact=contact)])
+    drawn = Draws.beside([drawn_from("a", first, many), drawn_from("b", second, many)])
+    share = thompson_share(of, drawn, np.array([[True, True]]))
     assert share[0] == pytest.approx([1 - exact_a - exact_b, exact_a, exact_b], abs=0.006)
-    few = thompson_share(
-        [terms(values[0], contact=contact), terms(values[1], contact=contact)],
-        [drawn_from("a", first, USUAL), drawn_from("b", second, USUAL)],
-        np.array([[True, True]]),
-    )
+    drawn = Draws.beside([drawn_from("a", first, USUAL), drawn_from("b", second, USUAL)])
+    few = thompson_share(of, drawn, np.array([[True, True]]))
     assert few[0] == pytest.approx(share[0], abs=0.05)
 
 
@@ -157,12 +164,12 @@ def test_one_customer_and_a_batch_get_bit_identical_shares() -> None:
     rng = np.random.default_rng(1)
     customers = 700
     of = [terms(30.0), terms(rng.gamma(1, 40, customers), incentive=1.0, anyway=0.1), terms(25.0, lever=1.7)]
-    drawn = [drawn_from(name, PriorBelief(2.0, 60.0), USUAL) for name in "abc"]
+    drawn = Draws.beside([drawn_from(name, PriorBelief(2.0, 60.0), USUAL) for name in "abc"])
     eligible = rng.random((customers, 3)) < 0.7
-    batch = thompson_share(of, drawn, eligible)
+    batch = thompson_share(terms_beside(of), drawn, eligible)
     for row in range(0, customers, 13):
         own = [ActionTerms(t.value[[row]] if len(t.value) > 1 else t.value, *_rest(t)) for t in of]
-        assert thompson_share(own, drawn, eligible[[row]])[0].tolist() == batch[row].tolist()
+        assert thompson_share(terms_beside(own), drawn, eligible[[row]])[0].tolist() == batch[row].tolist()
     assert np.all(batch[:, 1:][~eligible] == 0)
     assert batch.sum(axis=1).tolist() == [1.0] * customers
 
@@ -193,7 +200,8 @@ def test_the_probabilities_sum_to_one_and_vanish_outside(actions: int, t: float,
     of = [terms(rng.gamma(1, 40, 30)) for _ in range(actions)]
     drawn = [drawn_from(str(i), PriorBelief(1.0 + i, 40.0), chosen) for i in range(actions)]
     values = np.stack([incremental_value(np.array([(1 + i) / (41 + i)]), of[i]).total for i in range(actions)], axis=1)
-    found = choice_probabilities(greedy_choice(values, eligible), thompson_share(of, drawn, eligible), eligible, chosen)
+    share = thompson_share(terms_beside(of), Draws.beside(drawn), eligible)
+    found = choice_probabilities(greedy_choice(values, eligible), share, eligible, chosen)
     assert np.abs(found.sum(axis=1) - 1).max() <= 1e-12
     assert np.all(found[:, 1:][~eligible] == 0)
     assert found.min() >= 0
