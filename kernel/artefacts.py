@@ -6,6 +6,7 @@ about the model that a score needs, so that neither imports the other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -269,7 +270,11 @@ class ModelInputs:
         self._width = len(columns)
         self._numbers = [i for i, column in enumerate(columns) if column.categories is None]
         self._names = tuple(columns[i].name for i in self._numbers)
-        self._words = [(i, column.name, column.categories) for i, column in enumerate(columns) if column.categories]
+        self._words = [
+            (i, column.name, column.categories, {word: float(code) for code, word in enumerate(column.categories)})
+            for i, column in enumerate(columns)
+            if column.categories
+        ]
 
     def matrix(self, rows: FeatureRows) -> Floats:
         """See :func:`model_matrix`."""
@@ -277,14 +282,14 @@ class ModelInputs:
         try:
             # All numbers at once: for a single customer, taking columns one by one costs more than the model.
             matrix[:, self._numbers] = rows.numbers(self._names)
-            for i, name, categories in self._words:
-                matrix[:, i] = _codes(rows.values(name), categories)
+            for i, name, categories, known in self._words:
+                matrix[:, i] = _codes(rows.values(name), categories, known)
         except KeyError:
             raise self._lacking(rows) from None
         return matrix
 
     def _lacking(self, rows: FeatureRows) -> RegistryError:
-        needed = (*self._names, *(name for _, name, _ in self._words))
+        needed = (*self._names, *(name for _, name, *_ in self._words))
         missing = [name for name in needed if name not in rows.names]
         return RegistryError(
             f"The model needs the feature '{missing[0]}', which this project does not have ({len(missing)} missing).",
@@ -293,12 +298,11 @@ class ModelInputs:
         )
 
 
-def _codes(words: list[str | None], categories: tuple[str, ...]) -> Floats:
+def _codes(words: list[str | None], categories: tuple[str, ...], known: Mapping[str, float]) -> Floats:
     if len(words) >= _MANY:
         codes = pd.Index(categories, dtype="object").get_indexer(np.array(words, dtype="object"))
         return np.where(codes < 0, np.nan, codes.astype(np.float64))
-    known: dict[str | None, float] = {word: float(code) for code, word in enumerate(categories)}
-    return np.array([known.get(word, np.nan) for word in words], dtype=np.float64)
+    return np.array([np.nan if word is None else known.get(word, np.nan) for word in words], dtype=np.float64)
 
 
 def write_manifest(folder: Path, manifest: Part) -> None:

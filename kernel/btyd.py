@@ -389,12 +389,14 @@ def _check_frequency(x: Floats) -> None:
 def common_arrays(names: str, *values: ArrayLike) -> list[Floats]:
     """Columns as float arrays of one shape, at least one-dimensional. Raises DataError when they are none."""
     try:
-        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in values))
+        arrays = [np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in values]
+        if any(array.shape != arrays[0].shape for array in arrays):
+            arrays = list(np.broadcast_arrays(*arrays))
     except (TypeError, ValueError) as error:
         raise DataError(
             "The columns are not numbers of one common length.", where=names, fix="Give numeric columns of one table."
         ) from error
-    return list(arrays)
+    return arrays
 
 
 def reject_rows(bad: NDArray[np.bool_], what: str, where: str, fix: str) -> None:

@@ -48,15 +48,19 @@ class ChurnPredictor:
         """The model's inputs, shape (rows, columns). Raises RegistryError when a feature is missing."""
         return self.manifest.inputs.matrix(rows_of(features))
 
-    def log_odds(self, inputs: Floats) -> Floats:
-        """Calibrated log-odds of churn, shape (rows,)."""
+    def line(self, inputs: Floats) -> Floats | None:
+        """The effects of the straight line, shape (rows, columns); None of a model without one."""
+        return None if self.manifest.linear is None else self.manifest.linear.effects(inputs)
+
+    def log_odds(self, inputs: Floats, line: Floats | None = None) -> Floats:
+        """Calibrated log-odds of churn, shape (rows,); ``line``: of :meth:`line`, where it is known already."""
         manifest = self.manifest
-        raw = raw_log_odds(self.booster, manifest.linear, manifest.trees_weight, inputs)
+        raw = raw_log_odds(self.booster, manifest.linear, manifest.trees_weight, inputs, line)
         return manifest.slope * raw + manifest.intercept
 
-    def probability(self, inputs: Floats) -> Floats:
+    def probability(self, inputs: Floats, line: Floats | None = None) -> Floats:
         """Probability of churn within the horizon, shape (rows,), in [0, 1]."""
-        return 1 / (1 + np.exp(-self.log_odds(inputs)))
+        return 1 / (1 + np.exp(-self.log_odds(inputs, line)))
 
     def interval(self, probability: Floats) -> tuple[Floats, Floats]:
         """Bounds of the churn rate among 100 customers with such a probability; they always enclose it."""
@@ -108,7 +112,7 @@ class ChurnPredictor:
         below = self.manifest.bands[_BANDS.index(band) - 1]
         return nearest_changes(self.manifest.behaviours, inputs, self.probability, self.percentile, below)
 
-    def contributions(self, inputs: Floats) -> Floats:
+    def contributions(self, inputs: Floats, line: Floats | None = None) -> Floats:
         """Exact parts of the calibrated log-odds, shape (rows, columns + 1); the last column is the base.
 
         TreeSHAP of the trees (Lundberg et al. 2020) and the effects of the line; each row sums to :meth:`log_odds`.
@@ -118,7 +122,7 @@ class ChurnPredictor:
         parts[:, -1] += manifest.intercept
         if manifest.linear is not None:
             share = manifest.slope * (1 - manifest.trees_weight)
-            parts[:, :-1] += share * manifest.linear.effects(inputs)
+            parts[:, :-1] += share * (manifest.linear.effects(inputs) if line is None else line)
             parts[:, -1] += share * manifest.linear.intercept
         return parts
 
@@ -138,7 +142,9 @@ def _level(percentile: Floats, limits: tuple[float, float]) -> NDArray[np.int_]:
     return (percentile >= limits[0]).astype(int) + (percentile >= limits[1])
 
 
-def raw_log_odds(trees: lgb.Booster, line: LinearPart | None, trees_weight: float, inputs: Floats) -> Floats:
-    """What trees and line say, mixed, before it is calibrated, shape (rows,)."""
+def raw_log_odds(
+    trees: lgb.Booster, line: LinearPart | None, trees_weight: float, inputs: Floats, effects: Floats | None = None
+) -> Floats:
+    """What trees and line say, mixed, before it is calibrated, shape (rows,); ``effects``: of the line, if known."""
     raw = trees_weight * predicted(trees, inputs, "raw")
-    return raw if line is None else raw + (1 - trees_weight) * line.log_odds(inputs)
+    return raw if line is None else raw + (1 - trees_weight) * line.log_odds(inputs, effects)

@@ -39,9 +39,9 @@ class LinearPart(Part):
             found[there, i] = effects[inputs[there, i].astype(int)]
         return np.where(np.isnan(inputs), missing, found)
 
-    def log_odds(self, inputs: Floats) -> Floats:
-        """Shape (rows,)."""
-        return self.effects(inputs).sum(axis=1) + self.intercept
+    def log_odds(self, inputs: Floats, effects: Floats | None = None) -> Floats:
+        """Shape (rows,); ``effects``: of the inputs, where they are known already."""
+        return (self.effects(inputs) if effects is None else effects).sum(axis=1) + self.intercept
 
     # As arrays, once: for a single customer, making them costs more than using them.
     @cached_property

@@ -112,11 +112,11 @@ class History:
     usual_wait_days: Floats
     order_value: Floats
 
-    def course(self, place: int, straight: float) -> Floats:
-        """Purchases in the horizon at ``place`` over those in the first, shape (rows,); ``straight`` where none are
-        known or expected."""
+    def course(self, straight: Floats) -> Floats:
+        """Purchases in each horizon after the first over those in the first, shape (rows, horizons - 1); where none are
+        known or expected ``straight``, of shape (horizons - 1,)."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            course = self.purchases[:, place] / self.purchases[:, 0]
+            course = self.purchases[:, 1:] / self.purchases[:, :1]
         return np.where(np.isfinite(course), course, straight)
 
 
@@ -245,9 +245,9 @@ class ValuePredictor:
         values, monetary = self.manifest.order_values, _column(features, "monetary_value")
         usable = (frequency > 0) & (monetary > 0)
         x = np.where(usable, frequency, 0.0)
-        factor = order_value_factor(np.nan_to_num(frequency), values.slope, values.usual)
+        factor = order_value_factor(_or_none(frequency), values.slope, values.usual)
         usual = np.where(usable, monetary / factor, 0.0)
-        expected = GammaGamma(values.p, values.q, values.v).expected_order_value(x, usual)
+        expected = self._order_values.expected_order_value(x, usual)
         return self.manifest.net_share * factor * expected
 
     def _spend(self, features: Features, history: History) -> Floats:
@@ -264,12 +264,14 @@ class ValuePredictor:
 
     def _horizons(self, expected: Floats, history: History) -> list[HorizonSpend]:
         """The learnt horizon's spend, carried along each customer's own curve of purchases."""
-        before, found = np.zeros(len(expected)), list[HorizonSpend]()
-        for place, one in enumerate(self.manifest.horizons, start=1):
-            spend = expected * history.course(place, one.days / self.manifest.horizon_days) * one.level
-            before = spend = np.maximum(spend, before)  # more time never brings less
-            found.append(HorizonSpend(one.months, spend, *_bounds(one.intervals, spend)))
-        return found
+        horizons = self.manifest.horizons
+        if not horizons:
+            return []
+        straight, level = np.array([(one.days / self.manifest.horizon_days, one.level) for one in horizons]).T
+        spend = expected[:, None] * history.course(straight) * level
+        np.maximum.accumulate(np.maximum(spend, 0.0), axis=1, out=spend)  # more time never brings less
+        each = zip(horizons, np.ascontiguousarray(spend.T), strict=True)
+        return [HorizonSpend(one.months, spend, *_bounds(one.intervals, spend)) for one, spend in each]
 
     def _discounted(self, horizons: Sequence[HorizonSpend], rows: int) -> Floats:
         """Today's worth of what comes between one horizon and the next, as if all of it came in the middle."""
@@ -279,6 +281,11 @@ class ValuePredictor:
             total = total + (spend.expected - before) / (1 + self.manifest.discount_rate) ** middle
             before, day = spend.expected, one.days
         return total
+
+    @cached_property
+    def _order_values(self) -> GammaGamma:
+        of = self.manifest.order_values
+        return GammaGamma(of.p, of.q, of.v)
 
     @cached_property
     def _purchases(self) -> PurchaseModel:
@@ -297,7 +304,7 @@ def order_value_factor(frequency: Floats, slope: float, usual: float) -> Floats:
 
 def current_pace(features: Features) -> dict[str, Floats]:
     """Spend a day at several memories, each shape (rows,), never below 0: what comes if nothing changes."""
-    tenure = np.nan_to_num(_column(features, "T_days"))
+    tenure = _or_none(_column(features, "T_days"))
     paces = {
         "spend_30d": _column(features, "spend_30d") / 30,
         "spend_90d": _column(features, "spend_90d") / 90,
@@ -322,7 +329,12 @@ def spend_at_pace(features: Features, btyd: Floats, weights: dict[str, float], h
 
 
 def _by_btyd(history: History) -> Floats:
-    return np.nan_to_num(history.purchases[:, 0]) * history.order_value
+    return _or_none(history.purchases[:, 0]) * history.order_value
+
+
+def _or_none(values: Floats) -> Floats:
+    # numpy's nan_to_num looks for infinities besides, which takes one customer longer than the sum.
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _bounds(intervals: Similar, expected: Floats) -> tuple[Floats, Floats]:

@@ -86,7 +86,6 @@ class Columns:
         self._where = where
         self._vectors: dict[str, Vector] = {}
         self._cells: list[dict[str, Cell]] = []
-        self._in_cells: set[str] = set()
         self.kept: dict[str, Any] = {}
 
     def vector(self, name: str) -> Vector:
@@ -108,6 +107,15 @@ class Columns:
             self._vectors[name] = _vector(values, name, self._where)
         return self._vectors[name]
 
+    def kinds(self, names: Iterable[str]) -> tuple[Kind, ...]:
+        """The types of some columns.
+
+        Raises:
+            DataError: as :meth:`vector`.
+        """
+        known = self._vectors
+        return tuple([(known[name] if name in known else self.vector(name)).kind for name in names])
+
     def cells(self, names: Iterable[str]) -> Sequence[Row]:
         """The rows in plain values, each with at least the columns ``names``; None for NULL.
 
@@ -116,12 +124,12 @@ class Columns:
         """
         if not self._cells:
             self._cells = [{} for _ in range(self.rows)]
+        known = self._cells[0] if self._cells else ()
         for name in names:
-            if name not in self._in_cells:
+            if name not in known:
                 vector = self.vector(name)
                 for row, value, null in zip(self._cells, vector.values.tolist(), vector.null.tolist(), strict=True):
                     row[name] = None if null else value
-                self._in_cells.add(name)
         return self._cells
 
     def take(self, rows: Ints) -> Columns:

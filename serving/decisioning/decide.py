@@ -288,9 +288,10 @@ def _policy(offers: Offers, settings: PolicySettings) -> tuple[Ints, Floats]:
 def _identities(fields: Fields) -> tuple[list[str], list[str]]:
     """Customer ids and statuses, checked."""
     where = "the customers to decide for"
+    known_fields = fields.names
     for name in ("customer_id", "status"):
-        if name not in fields.names:
-            near = did_you_mean(name, fields.names)
+        if name not in known_fields:
+            near = did_you_mean(name, known_fields)
             raise DataError(f"The column '{name}' is missing.", where=where, fix=f"Give one row per customer. {near}")
     names, statuses = [str(one) for one in fields.column("customer_id").tolist()], fields.column("status").tolist()
     known = {status.value for status in Status}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 
 import numpy as np
 
@@ -45,7 +44,9 @@ class Filters:
         self._columns = columns
         self._permissions = permissions
         self._ruled = ruled
+        self._restricted = permissions.keys() | ruled.channels.keys()
         self._closed: dict[str, list[str]] = {}
+        self._reached: dict[tuple[str, ...], tuple[Sequence[str | None], dict[int, tuple[str, ...]]]] = {}
 
     def apply(self, action: Offerable, rules: Mapping[str, Rule], unknown: Bools | None = None) -> Filtered:
         """The action's reasons: calendar, its rules in the order of the stages, channel, contact policy, use, value.
@@ -59,21 +60,26 @@ class Filters:
             UsageError: a column's type does not fit a rule.
         """
         rows = self._columns.rows
-        tables: list[tuple[str, ...]] = [("", calendar)] if (calendar := action.calendar(self._day)) else []
-        codes: list[list[int] | Ints] = [[1] * rows for _ in tables]
+        tables: list[tuple[str, ...]] = []
+        codes: list[list[int] | Ints] = []
+        if calendar := action.calendar(self._day):
+            tables.append(("", calendar))
+            codes.append([1] * rows)
         for stage in STAGES:
-            if rule := rules.get(stage):
-                tables.append(_reason_codes(stage, rule.reasons))
+            rule = rules.get(stage)
+            if rule is not None:
+                tables.append(rule.codes_at(stage))
                 codes.append(rule.evaluate(self._columns).codes)
         channel, closed = self._channels(action)
-        ruled, own = self._ruled, self._ruled.actions.get(action.id, {})
         reasons = _listed(tables, codes, rows)
-        for row in dict.fromkeys((*closed, *own, *ruled.customers)):
-            stopped = (ruled.customers[row],) if row in ruled.customers else ()
-            reasons[row] = _joined(reasons[row], closed.get(row, ()), own.get(row, ()), stopped)
+        ruled, own = self._ruled, self._ruled.actions.get(action.id, {})
+        if closed or own or ruled.customers:
+            for row in dict.fromkeys((*closed, *own, *ruled.customers)):
+                stopped = (ruled.customers[row],) if row in ruled.customers else ()
+                reasons[row] = _joined(reasons[row], closed.get(row, ()), own.get(row, ()), stopped)
         if used_up := ruled.everybody.get(action.id):
             reasons = [_joined(before, (used_up,)) for before in reasons]
-        if unknown is not None and unknown.any():
+        if unknown is not None:
             for row in np.flatnonzero(unknown).tolist():
                 reasons[row] = _joined(reasons[row], ("missing:lifetime_value",))
         return Filtered(reasons, channel)
@@ -81,8 +87,10 @@ class Filters:
     def _channels(self, action: Offerable) -> tuple[Sequence[str | None], dict[int, tuple[str, ...]]]:
         """The first channel open to each customer; and of those to whom none is, why each is closed."""
         rows = self._columns.rows
-        if not any(name in self._permissions or name in self._ruled.channels for name in action.channels):
+        if self._restricted.isdisjoint(action.channels):
             return [action.channels[0]] * rows, {}
+        if (known := self._reached.get(action.channels)) is not None:
+            return known
         shut = [self._shut(name) for name in action.channels]
         channel: list[str | None] = []
         closed: dict[int, tuple[str, ...]] = {}
@@ -91,6 +99,7 @@ class Filters:
             channel.append(name)
             if name is None:
                 closed[row] = tuple(of[row] for of in shut)
+        self._reached[action.channels] = channel, closed
         return channel, closed
 
     def _shut(self, channel: str) -> list[str]:
@@ -98,17 +107,12 @@ class Filters:
         if channel not in self._closed:
             found = [""] * self._columns.rows
             if rule := self._permissions.get(channel):
-                table = _reason_codes(f"channel:{channel}", rule.reasons)
+                table = rule.codes_at(f"channel:{channel}")
                 found = [table[code] for code in rule.evaluate(self._columns).codes]
             for row, code in self._ruled.channels.get(channel, {}).items():
                 found[row] = found[row] or code
             self._closed[channel] = found
         return self._closed[channel]
-
-
-@lru_cache(maxsize=4096)
-def _reason_codes(stage: str, reasons: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(one if not one or one.startswith("missing:") else f"{stage}: {one}" for one in reasons)
 
 
 def _joined(*parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -331,10 +331,11 @@ def make_offers(
     parts = incremental_value(uplift, terms)
     total = np.array(spread(parts.total, shape))
     by_share = ~np.isnan(fixed.share)
-    if unknown.any():
+    some_unknown = bool(unknown.any())
+    if some_unknown:
         total[unknown[:, None] & by_share] = np.nan
     filtered = [
-        filters.apply(action, catalogue.rules[action.id], unknown if shared else None)
+        filters.apply(action, catalogue.rules[action.id], unknown if shared and some_unknown else None)
         for action, shared in zip(fixed.actions, by_share.tolist(), strict=True)
     ]
     return Offers(

@@ -102,14 +102,25 @@ class Rule:
         return kept
 
     def _evaluated(self, columns: Columns) -> RuleResult:
-        kinds = tuple(columns.vector(name).kind for name in self.fields)
+        kinds = columns.kinds(self.fields)
         if kinds not in self._sound:
             self._check_kinds(dict(zip(self.fields, kinds, strict=True)))
             self._sound.add(kinds)
-        few = columns.rows <= FEW_ROWS
-        return RuleResult(
-            self, [self._code(row) for row in columns.cells(self.fields)] if few else self._codes(columns)
-        )
+        if columns.rows > FEW_ROWS:
+            return RuleResult(self, self._codes(columns))
+        return RuleResult(self, [self._code(row) for row in columns.cells(self.fields)])
+
+    def codes_at(self, stage: str) -> tuple[str, ...]:
+        """``reasons`` as codes of a stage of the filters, which they begin with unless a field is missing."""
+        if stage not in self._at:
+            self._at[stage] = tuple(
+                one if not one or one.startswith("missing:") else f"{stage}: {one}" for one in self.reasons
+            )
+        return self._at[stage]
+
+    @cached_property
+    def _at(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     def _codes(self, columns: Columns) -> Ints:
         reason = np.zeros(columns.rows, dtype=np.int64)
@@ -149,7 +160,7 @@ class Rule:
             _check_kind(expression, fields, clause, "the columns that the rule reads")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # to freeze it takes longer than a rule on one customer
 class RuleResult:
     """What a rule says about each row.
 

@@ -41,10 +41,13 @@ class ActionTerms:
         value = self.value if len(self.value) == 1 else self.value[rows]
         return ActionTerms(
             value[:, actions, None],
-            *(_of(part, actions) for part in (self.lever, self.contact, self.incentive, self.taken_anyway)),
-            None if self.fatigue is None else self.fatigue[rows][:, :, None],
-            self.budget_price,
-            _of(self.capacity_price, actions),
+            lever=_of(self.lever, actions),
+            contact=_of(self.contact, actions),
+            incentive=_of(self.incentive, actions),
+            taken_anyway=_of(self.taken_anyway, actions),
+            fatigue=None if self.fatigue is None else self.fatigue[rows][:, :, None],
+            budget_price=self.budget_price,
+            capacity_price=_of(self.capacity_price, actions),
         )
 
 

@@ -32,11 +32,13 @@ def horizon_values(
     """
     learnt = model.manifest.horizon_days
     lengths = {months: round(months * MONTH_DAYS) for months in HORIZON_MONTHS}
-    history = model.history(data.features, [learnt, *lengths.values()])
+    course = model.history(data.features, [learnt, *lengths.values()]).course(
+        np.array([days / learnt for days in lengths.values()])
+    )
     longest = _Looked(learnt, 1.0, ratio_intervals(expected, data.spend), float(expected.mean()))
     found: list[HorizonValue] = []
-    for place, (months, days) in enumerate(lengths.items(), start=1):
-        carried = np.maximum(expected * history.course(place, days / learnt), _LEAST)
+    for place, (months, days) in enumerate(lengths.items()):
+        carried = np.maximum(expected * course[:, place], _LEAST)
         looked = _looked(days, carried, beyond(data, days), expected, data.spend)
         if looked is not None and days > longest.days:
             longest = looked
