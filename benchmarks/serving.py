@@ -61,21 +61,20 @@ def figures(bench: Bench, *, seconds: float = SECONDS, requests: int = REQUESTS)
     one = runtime.settings.service
     with (
         running_service(config, bench.folder / "service.log", settings=one) as ours,
+        running_service(_without_actions(config), bench.folder / "scores.log", settings=one) as scores,
         bare_service(model, bench.folder / "bare.log") as bare,
         mlflow_service(model, bench.folder) as mlflow,
     ):
-        _check_equal(ours, bare, by_id[:200], vectors, bench)
-        mine = Call(ours, "/v1/score", by_id)
+        for address in (ours, scores):
+            _check_equal(address, bare, by_id[:200], vectors, bench)
         bare_call, mlflow_call = Call(bare, "/predict", vectors), Call(mlflow, "/invocations", frames)
-        for clients in (1, 8):
-            yield from compared(
-                "score one stored customer, with reasons",
-                clients,
-                mine,
-                bare_call,
-                "bare BentoML, one predict",
-                seconds,
-            )
+        for what, address in (
+            ("score one stored customer: look-up, two models, reasons (a project without actions)", scores),
+            ("the same with 20 actions decided, none kept", ours),
+        ):
+            mine = Call(address, "/v1/score", by_id)
+            for clients in (1, 8):
+                yield from compared(what, clients, mine, bare_call, "bare BentoML, one predict", seconds)
         full = Call(ours, "/v1/recommendations", by_id)
         for clients in (1, 8):
             what = "full insight: look-up, two models, reasons, 20 actions, decision kept on disk"
@@ -156,6 +155,14 @@ def _with_twenty_actions(bench: Bench) -> Path:
     """The project with the made-up catalogue of twenty actions."""
     file = bench.project.settings.file
     made_up_catalogue(file.parent)
+    return file
+
+
+def _without_actions(config: Path) -> Path:
+    """The same project without a catalogue: its customers are scored, and nothing is decided."""
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    file = config.with_name("scores_only.toml")
+    file.write_text("".join(line for line in lines if not line.startswith("catalogue = ")), encoding="utf-8")
     return file
 
 

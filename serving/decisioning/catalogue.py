@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,7 @@ _SINCE_THE_FIRST_HASH: tuple[tuple[tuple[str, ...], str], ...] = (
     (("prior",), "mean"),
     (("prior",), "deviation"),
 )  # a field that came later counts only where it says something: old hashes stay
+Stages = Sequence[tuple[tuple[str, ...], Rule]]
 _Model = TypeVar("_Model", bound=BaseModel)
 _ACTION, _CHANNEL, _LIMIT, _FATIGUE = "action", "channel", "contact_limit", "fatigue"
 _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
@@ -118,6 +119,14 @@ class Catalogue:
         if any(common.values()):
             content.append(common)
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    @cached_property
+    def stages(self) -> Mapping[str, Stages]:
+        """Action id -> its filters in order: the codes of a stage, and the rule that says which one holds."""
+        return {
+            action: tuple((of[stage].codes_at(stage), of[stage]) for stage in STAGES if stage in of)
+            for action, of in self.rules.items()
+        }
 
     @property
     def short_hash(self) -> str:

@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from serving.decisioning.action import Offerable
-from serving.decisioning.catalogue import STAGES
+from serving.decisioning.catalogue import Stages
 from serving.decisioning.columns import Bools, Columns, Ints
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings
 from serving.decisioning.rules import FEW_ROWS, Rule
@@ -48,11 +48,11 @@ class Filters:
         self._closed: dict[str, list[str]] = {}
         self._reached: dict[tuple[str, ...], tuple[Sequence[str | None], dict[int, tuple[str, ...]]]] = {}
 
-    def apply(self, action: Offerable, rules: Mapping[str, Rule], unknown: Bools | None = None) -> Filtered:
+    def apply(self, action: Offerable, stages: Stages, unknown: Bools | None = None) -> Filtered:
         """The action's reasons: calendar, its rules in the order of the stages, channel, contact policy, use, value.
 
         Args:
-            rules: of the action, by stage.
+            stages: of the action, from ``Catalogue.stages``.
             unknown: where the value of a conversion is not known, shape (customers,).
 
         Raises:
@@ -65,11 +65,9 @@ class Filters:
         if calendar := action.calendar(self._day):
             tables.append(("", calendar))
             codes.append([1] * rows)
-        for stage in STAGES:
-            rule = rules.get(stage)
-            if rule is not None:
-                tables.append(rule.codes_at(stage))
-                codes.append(rule.evaluate(self._columns).codes)
+        for table, rule in stages:
+            tables.append(table)
+            codes.append(rule.evaluate(self._columns).codes)
         channel, closed = self._channels(action)
         reasons = _listed(tables, codes, rows)
         ruled, own = self._ruled, self._ruled.actions.get(action.id, {})

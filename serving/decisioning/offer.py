@@ -335,7 +335,7 @@ def make_offers(
     if some_unknown:
         total[unknown[:, None] & by_share] = np.nan
     filtered = [
-        filters.apply(action, catalogue.rules[action.id], unknown if shared and some_unknown else None)
+        filters.apply(action, catalogue.stages[action.id], unknown if shared and some_unknown else None)
         for action, shared in zip(fixed.actions, by_share.tolist(), strict=True)
     ]
     return Offers(

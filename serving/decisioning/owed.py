@@ -37,7 +37,7 @@ class Owed:
         """Of customers who may be profiled; contact limits do not count, cool-down and suppression do."""
         filters = Filters(day, columns, catalogue.permissions, ruled.without_limits())
         return cls._of(
-            [(one, filters.apply(one, catalogue.rules[one.id])) for one in catalogue.mandatory], columns.rows
+            [(one, filters.apply(one, catalogue.stages[one.id])) for one in catalogue.mandatory], columns.rows
         )
 
     @classmethod
@@ -47,7 +47,7 @@ class Owed:
         closed = {name: dict.fromkeys(range(columns.rows), NO_CONSENT) for name in catalogue.permissions}
         filters = Filters(day, columns, {}, replace(ruled.without_limits(), channels=closed))
         open_to_all = [action for action in catalogue.mandatory if action.needs_no_consent]
-        return cls._of([(one, filters.apply(one, {})) for one in open_to_all], columns.rows)
+        return cls._of([(one, filters.apply(one, ())) for one in open_to_all], columns.rows)
 
     @classmethod
     def _of(cls, messages: Sequence[tuple[MandatoryAction, Filtered]], rows: int) -> Owed:
