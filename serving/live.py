@@ -21,7 +21,7 @@ from kernel.settings import Settings
 from serving.challenger import Challenger
 from serving.insights import InsightSource, ModelsUnavailableError
 from serving.live_metrics import live_metrics
-from serving.live_models import LastGood, Loader, Models, Wanted, champions, names_of, versions_of
+from serving.live_models import LastGood, Loader, Models, Wanted, champions, names_of
 from serving.runtime import Runtime, open_runtime_on
 from serving.shadow import Shadow
 from serving.shadow_log import ShadowLog
@@ -89,7 +89,7 @@ class LiveModels:
         self.state = LiveState()
 
     def first(self) -> Answering:
-        """What answers at the start: the champions, or while they cannot be had the last ones that answered.
+        """What answers at the start: the champions, or where they cannot be had the copy of the last that answered.
 
         Raises:
             UsageError: the configuration or the catalogue is wrong.
@@ -103,9 +103,12 @@ class LiveModels:
             return self._open(wanted, challengers, manifest)
         except RegistryError as error:
             kept = self._copy.find()
-            if kept is None or versions_of(kept) == versions_of(wanted):
+            if kept is None or kept == wanted:
                 raise
-            answering = self._open(kept, None, manifest)
+            try:
+                answering = self._open(kept, None, manifest)
+            except RegistryError:
+                raise error from None  # that of what should answer
             self._refuse(error)
             return answering
 
@@ -131,7 +134,7 @@ class LiveModels:
             wanted, challengers = self._champions()
             manifest = self._stored.current_manifest()
             if self._key(wanted, challengers, manifest) == self._in_use:
-                self.state = replace(self.state, refused=None)
+                self._say_refused(None)
                 return None
             return self._open(wanted, challengers, manifest)
         except OnlineUnavailableError:
@@ -205,6 +208,7 @@ class LiveModels:
             challenger_refused=refused,
             registry_away=self.state.registry_away,
         )
+        self._say_refused(None)
         self._in_use = key
         return Answering(runtime, None if beside is None else beside[1])
 
@@ -241,7 +245,11 @@ class LiveModels:
         if why != self.state.refused:
             _LOGGER.warning("newer models are not in use: %s", error if isinstance(error, ForesightError) else why)
             live_metrics().refused.inc()
+        self._say_refused(why)
+
+    def _say_refused(self, why: str | None) -> None:
         self.state = replace(self.state, refused=why)
+        live_metrics().champion_refused.set(why is not None)
 
     def _key(self, wanted: Wanted, challengers: Wanted | None, manifest: SnapshotManifest) -> object:
         """What a runtime is opened around; it stays in use as long as this does."""
@@ -250,8 +258,7 @@ class LiveModels:
         if catalogue is not None:
             file = self._settings.path(catalogue)
             digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
-        others = None if challengers is None else versions_of(challengers)
-        return versions_of(wanted), others, digest, manifest.feature_versions, manifest.attributes
+        return wanted, challengers, digest, manifest.feature_versions, manifest.attributes
 
 
 class NoModelsYet:

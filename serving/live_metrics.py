@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LiveMetrics:
-    """``swaps``: other models were put in use; ``refused``: could not be; ``registry_away``: 1 while it is;
-    ``compared`` and ``dropped``: customers in the shadow."""
+    """``swaps``: other models were put in use; ``refused``: could not be; ``champion_refused``: 1 while champions are
+    not; ``registry_away``: 1 while it is; ``compared`` and ``dropped``: customers in the shadow."""
 
     swaps: Counter
     refused: Counter
+    champion_refused: Gauge
     registry_away: Gauge
     compared: Counter
     dropped: Counter
@@ -33,6 +34,12 @@ def live_metrics() -> LiveMetrics:
     return LiveMetrics(
         swaps=Counter("foresight_model_swaps", "Times that other models were put in use.", registry=own),
         refused=Counter("foresight_model_swap_refused", "Times that newer models were refused.", registry=own),
+        champion_refused=Gauge(
+            "foresight_champion_refused",
+            "1 while a champion, or what is around it, is refused.",
+            multiprocess_mode="livemax",
+            registry=own,
+        ),
         registry_away=Gauge(
             "foresight_registry_away",
             "1 while the model registry cannot be asked.",

@@ -50,11 +50,6 @@ def names_of(wanted: Wanted) -> tuple[str, ...]:
     return tuple(str(wanted[kind].version) for kind in KINDS if kind in wanted)
 
 
-def versions_of(wanted: Wanted) -> dict[str, ModelVersion]:
-    """What two sets of models are the same by."""
-    return {kind: model.version for kind, model in wanted.items()}
-
-
 def champions(registry: ModelRegistry, settings: Settings) -> tuple[Wanted, Wanted | None]:
     """The champions, and what would answer if the challengers did: None where there is no other version.
 
@@ -73,16 +68,16 @@ def champions(registry: ModelRegistry, settings: Settings) -> tuple[Wanted, Want
             )
     others = {kind: aliased[name, CHALLENGER] for kind, name in names.items() if (name, CHALLENGER) in aliased}
     challengers = {**found, **others}
-    return found, None if versions_of(challengers) == versions_of(found) else challengers
+    return found, None if challengers == found else challengers
 
 
 class Loader:
-    """Loads models, each version once for as long as it is in use."""
+    """Loads models, each folder once for as long as it is in use."""
 
     def __init__(self, language: str) -> None:
         """``language``: of the reasons."""
         self._language = language
-        self._loaded: dict[ModelVersion, GoldenModel] = {}
+        self._loaded: dict[StoredModel, GoldenModel] = {}
 
     def load(self, wanted: Wanted, manifest: SnapshotManifest) -> Models:
         """The models, whole, answering as they did when they were stored, and fit for the features in service.
@@ -96,13 +91,13 @@ class Loader:
         found: dict[str, GoldenModel] = {}
         for kind, model in wanted.items():
             try:
-                loaded = self._loaded.get(model.version) or load_golden(model.folder, kind)
+                loaded = self._loaded.get(model) or load_golden(model.folder, kind)
                 loaded.check(manifest.feature_versions)
             except RegistryError as error:
                 raise RegistryError(
                     f"{model.version} cannot be used. {error.what}", where=error.where, fix=error.fix
                 ) from error
-            found[kind] = self._loaded[model.version] = loaded
+            found[kind] = self._loaded[model] = loaded
         scorer = Scorer(
             cast("ChurnPredictor", found["churn"].predictor),
             cast("ValuePredictor", found["value"].predictor),
@@ -117,8 +112,8 @@ class Loader:
 
     def keep_only(self, used: Iterable[Models]) -> None:
         """Let go of every other model."""
-        versions = {model.version for models in used for model in models.stored.values()}
-        self._loaded = {version: model for version, model in self._loaded.items() if version in versions}
+        stored = {model for models in used for model in models.stored.values()}
+        self._loaded = {model: loaded for model, loaded in self._loaded.items() if model in stored}
 
 
 class LastGood:

@@ -34,11 +34,16 @@ class Promised:
 
 
 class Service:
-    """The service in a process group of its own."""
+    """The service in a process group of its own.
+
+    Attributes:
+        address: where any of its workers answers.
+        workers: their process ids.
+        ports: of each worker that it was started with, its own.
+    """
 
     def __init__(self, url: str, workers: int) -> None:
         self._url, self._count = url, workers
-        self.workers: list[int] = []
         self.start()
 
     def start(self) -> None:
@@ -46,13 +51,15 @@ class Service:
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
         )
-        self.address = f"http://127.0.0.1:{self._line()}"
-        self.workers = [int(self._line()) for _ in range(self._count)]
+        [port] = self._line()
+        self.address = f"http://127.0.0.1:{port}"
+        started = [self._line() for _ in range(self._count)]
+        self.workers, self.ports = ([line[at] for line in started] for at in (0, 1))
 
     def kill_worker(self, chance: random.Random) -> None:
         victim = self.workers.pop(chance.randrange(self._count))
         os.kill(victim, signal.SIGKILL)
-        self.workers.append(int(self._line()))
+        self.workers.append(self._line()[0])
 
     def kill_all(self) -> None:
         """No worker outlives it: its group is killed at once."""
@@ -60,9 +67,9 @@ class Service:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
 
-    def _line(self) -> str:
+    def _line(self) -> list[int]:
         assert self._process.stdout is not None
-        return self._process.stdout.readline().split()[1]
+        return [int(number) for number in self._process.stdout.readline().split()[1:]]
 
 
 def client(service: Service, promised: Promised, stop: threading.Event) -> None:

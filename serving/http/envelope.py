@@ -26,8 +26,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# What the guard has said of the caller stays, whoever words the error.
-_KEPT = (b"access-control-", b"ratelimit", b"vary")
+# What the guard has said of the caller, and a route of its methods, stays, whoever words the error.
+_KEPT = (b"allow", b"access-control-", b"ratelimit", b"vary")
 
 
 class Envelope:

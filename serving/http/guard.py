@@ -16,11 +16,13 @@ from serving.http.envelope import REAL_PATH, REAL_QUERY
 from serving.http.failures import REQUEST, log_failure
 from serving.http.idempotency import Idempotency
 from serving.http.json_depth import is_deeper_than
+from serving.http.json_keys import repeated_key
 from serving.http.paths import OTHER, PANEL, POSTS, PUBLIC, READYZ, customer_of
 from serving.http.problems import INTERNAL, Problem, problem_of_response
 from serving.http.rate_limit import RateLimiter
 from serving.http.readiness import readiness
 from serving.panel import LANGUAGES, Notice, content_security_policy, notice_page, words_for
+from serving.schemas import FieldProblem
 
 # A client that sends too much is read to its end up to here, so that it sees the answer and no broken connection.
 _MOST_DISCARDED_BYTES = 64 * 1024 * 1024
@@ -130,8 +132,14 @@ def _check_kind(scope: Scope, template: str, headers: Headers) -> None:
 def _checked(body: bytes | None, limits: Limits, template: str) -> bytes:
     if body is None:
         raise Problem(413, "body-too-large", f"The body is larger than {limits.max_body_bytes:,} bytes.")
-    if template in POSTS and is_deeper_than(body, limits.max_json_depth):
+    if template not in POSTS:
+        return body
+    if is_deeper_than(body, limits.max_json_depth):
         raise Problem(400, "json-too-deep", f"The body nests more than {limits.max_json_depth} lists and objects.")
+    repeated = repeated_key(body)
+    if repeated is not None:
+        wrong = FieldProblem(field=repeated, message="This key stands twice in its object.")
+        raise Problem(400, "invalid-request", "A field is given twice.", errors=(wrong,))
     return body
 
 

@@ -16,7 +16,9 @@ class ProblemKind(NamedTuple):
 KINDS = MappingProxyType(
     {
         "malformed-json": ProblemKind(400, "the body is no JSON"),
-        "invalid-request": ProblemKind(400, "a field is missing, unknown or wrong; errors has the path of each"),
+        "invalid-request": ProblemKind(
+            400, "a field is missing, unknown, wrong or given twice; errors has the path of each"
+        ),
         "invalid-profile": ProblemKind(400, "the profile does not keep the contract of the tables"),
         "invalid-idempotency-key": ProblemKind(400, "the Idempotency-Key is no text of 1 to 200 visible characters"),
         "unknown-action": ProblemKind(400, "the action was no candidate of the decision; the event is in quarantine"),

@@ -24,6 +24,7 @@ from serving.http.problems import problem_of_response
 from serving.panel.index import render_index
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+_KEEPING = tuple(path.removesuffix("{customer_id}") for path in (paths.PANEL, paths.CARD))
 
 
 def get_routes(slot: Slot) -> Starlette:
@@ -42,7 +43,11 @@ def get_routes(slot: Slot) -> Starlette:
         paths.OPENAPI_3_0: _openapi(slot, OpenApiVersion.V3_0),
         paths.OPENAPI_2_0: _openapi(slot, OpenApiVersion.V2_0),
     }
-    return Starlette(routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()])
+    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+    for route in routes:
+        if route.path.startswith(_KEEPING):
+            route.methods = {"GET"}  # Starlette adds HEAD, by which nobody sees the decision that would be kept
+    return Starlette(routes=routes)
 
 
 def _of_customer(slot: Slot, operation: Callable[[Deployment, str], Awaitable[BaseModel]]) -> Endpoint:

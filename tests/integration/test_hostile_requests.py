@@ -57,6 +57,7 @@ BODIES: dict[str, tuple[bytes, tuple[int, str]]] = {
     "deep objects": (b'{"profile": ' * 30_000 + b"1" + b"}" * 30_000, TOO_DEEP),
     "no object": (b"[]", INVALID),
     "null": (b"null", INVALID),
+    "a field given twice": (b'{"customer_id": "1609", "customer_id": "2"}', INVALID),
     "two documents": (KNOWN + KNOWN, MALFORMED),
     "a comment": (b'{/* */"customer_id": "1609"}', MALFORMED),
     "SQL in an id": (b'{"customer_id": "1\'; DROP TABLE decisions; --"}', UNKNOWN),
@@ -92,6 +93,15 @@ def test_bodies(service: httpx.Client, store: DecisionStore, path: str, case: st
 def test_a_wrong_attribute_has_its_own_path(service: httpx.Client, value: str) -> None:
     errors = service.post("/v1/score", content=attribute(value), headers=JSON).json()["errors"]
     assert {error["field"] for error in errors} == {"profile.customer.attributes.age"}
+
+
+def test_a_field_given_twice_is_named_and_no_value(service: httpx.Client) -> None:
+    body = b'{"profile": {"customer": {"customer_id": "x", "attributes": {"age": 1, "age": 2}}}}'
+    answer = service.post("/v1/score", content=body, headers=JSON).json()
+    assert answer["detail"] == "A field is given twice."
+    assert answer["errors"] == [
+        {"field": "profile.customer.attributes.age", "message": "This key stands twice in its object."}
+    ]
 
 
 @pytest.mark.parametrize(

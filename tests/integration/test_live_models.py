@@ -105,9 +105,11 @@ def test_a_damaged_model_is_refused_and_the_old_one_answers(shop: Shop, tmp_path
         assert score(client)["churn_model"] == "shop-churn/1"
         time.sleep(0.5)  # some looks later it is still one refusal
         assert counted("foresight_model_swap_refused_total") == refused + 1
+        assert counted("foresight_champion_refused") == 1
         booster.write_bytes(whole)
         until(lambda: models(client) == ["shop-churn/2", "shop-value/1"])
         assert notes(client) == []
+        assert counted("foresight_champion_refused") == 0
 
 
 @pytest.mark.parametrize(
@@ -210,6 +212,40 @@ def test_a_damaged_champion_at_the_start_leaves_the_last_good_one(shop: Shop, tm
     )
     assert live.poll() is None
     live.stop()
+
+
+def test_a_champion_damaged_while_the_service_was_down_is_answered_by_its_copy(shop: Shop, tmp_path: Path) -> None:
+    shop = shop.copied(tmp_path / "shop")
+    LiveModels(shop.settings).first()
+    booster = shop.files_of("shop-churn", 1) / "booster.txt"
+    whole = booster.read_bytes()
+    booster.write_bytes(whole[:-1])
+    refused = counted("foresight_model_swap_refused_total")
+    with shop.served() as (client, live):
+        assert score(client)["churn_model"] == "shop-churn/1"
+        time.sleep(0.5)  # some looks later it still stands, as one refusal
+        assert notes(client) == [
+            "newer models are not in use: shop-churn/1 cannot be used. The model's file 'booster.txt' is not the one "
+            "that was stored."
+        ]
+        assert counted("foresight_model_swap_refused_total") == refused + 1
+        assert counted("foresight_champion_refused") == 1
+        booster.write_bytes(whole)
+        until(lambda: notes(client) == [])
+        assert counted("foresight_champion_refused") == 0
+        assert live.state.champions == ("shop-churn/1", "shop-value/1")
+
+
+def test_where_the_copy_is_damaged_too_the_champion_is_what_is_said(shop: Shop, tmp_path: Path) -> None:
+    shop = shop.copied(tmp_path / "shop")
+    LiveModels(shop.settings).first()
+    of_registry = shop.files_of("shop-churn", 1) / "booster.txt"
+    [of_copy] = (shop.folder / "state" / "shop" / "champions").glob("*/churn/booster.txt")
+    for booster in (of_registry, of_copy):
+        booster.write_bytes(b"")
+    with pytest.raises(RegistryError, match=r"^shop-churn/1 cannot be used\.") as refused:
+        LiveModels(shop.settings).first()
+    assert refused.value.where == str(of_registry)
 
 
 def test_old_copies_are_cleared_away(shop: Shop, tmp_path: Path) -> None:

@@ -72,6 +72,17 @@ def test_the_elements_file_needs_no_key_and_is_kept_by_its_tag(service: httpx.Cl
     assert again.headers["etag"] == first.headers["etag"]
 
 
+@pytest.mark.parametrize("path", ["/panel/1609", "/v1/card/1609"])
+def test_head_of_a_card_is_refused_and_keeps_no_decision(tmp_path: Path, path: str) -> None:
+    store = DecisionStore(f"sqlite:///{tmp_path / 'decisions.db'}")
+    with running(lambda: Deployment(InsightDouble(), store, Limits(50_000, 3))) as client:
+        answer = client.head(path)
+        assert (answer.status_code, answer.content, answer.headers["allow"]) == (405, b"", "GET")
+        assert store.decision("decision-of-1609") is None
+        assert client.get(path).status_code == 200
+        assert store.decision("decision-of-1609") == decision("1609")
+
+
 def test_a_card_without_its_history_is_still_a_card(tmp_path: Path) -> None:
     def lost(_customer_id: str, _until: object) -> list[object]:
         raise FileNotFoundError("removed for its age")
