@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from kernel.sql import writing
-from serving.feedback.errors import StoreUnavailableError
+from serving.feedback.errors import unavailable
 from serving.feedback.tables import KEPT_ANSWERS
 
 KEPT_FOR = timedelta(hours=24)
@@ -96,6 +96,6 @@ def _found(connection: Connection, key: RequestKey, now: datetime) -> KeptAnswer
 def _told() -> Generator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError) as error:
         # The driver's message would repeat the statement with its values, so it goes no further.
-        raise StoreUnavailableError from None
+        raise unavailable(error.orig or error) from None

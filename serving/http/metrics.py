@@ -32,9 +32,9 @@ from kernel.alerts import Level, read_alerts
 from kernel.errors import ForesightError
 from serving.insights import Insight, InsightSource
 from serving.live_metrics import live_metrics
+from serving.metric_files import FOLDER_VARIABLE
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DISK_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 10))

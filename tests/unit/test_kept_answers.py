@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from kernel.sql import checked_url
 from serving.feedback.engine import open_engine
-from serving.feedback.errors import StoreUnavailableError
+from serving.feedback.errors import StoreFullError, StoreUnavailableError
 from serving.feedback.idempotency import KeptAnswer, KeptAnswers, RequestKey
 
 NOW = datetime.fromisoformat("2017-11-02T09:00:00+00:00")
@@ -70,4 +70,14 @@ def test_a_database_that_is_gone(tmp_path: Path) -> None:
         KeptAnswers(lambda: engine).find(KEY, NOW)
     with pytest.raises(StoreUnavailableError):
         KeptAnswers(lambda: engine).keep(KEY, ANSWER, NOW)
+    engine.dispose()
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    engine = opened(f"sqlite:///{tmp_path / 'decisions.db'}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite takes it for the pages that there are
+    with pytest.raises(StoreFullError):
+        KeptAnswers(lambda: engine).keep(KEY, KeptAnswer("a" * 64, 200, b"a" * 100_000), NOW)
+    assert KeptAnswers(lambda: engine).find(KEY, NOW) is None
     engine.dispose()
