@@ -12,8 +12,11 @@ import httpx
 import pandas as pd
 import pytest
 
+from features.engine.lock import locked
 from foresight.project import Project
 from foresight.service_process import running_service
+from kernel.model_registry import ModelRegistry
+from kernel.settings import load_settings
 from tests.panel_browser import address, browser
 
 __all__ = ["address", "browser"]  # fixtures of the tests in a browser
@@ -75,18 +78,47 @@ class Trained:
         return list(found[:count])
 
 
+def train_once(folder: Path) -> None:
+    """A project in ``folder``, trained and scored, unless another test process has made it."""
+    scores = folder / "scores.parquet"
+    with locked(folder.with_suffix(".lock"), "a training", wait_seconds=600):
+        if scores.exists():
+            return
+        folder.mkdir(exist_ok=True)
+        text = slice_of_complete_journey(folder / "registry", folder / "state")
+        (folder / "foresight.toml").write_text(text, encoding="utf-8")
+        shutil.copy(EXAMPLE / "actions.toml", folder)
+        project = Project.open(folder)
+        with project.profiles:
+            outcome = project.train(as_of=AS_OF)
+            assert outcome.churn.verdict.promote
+            assert outcome.value.verdict.promote
+            project.write_scores(scores, as_of=AS_OF)
+
+
+def copy_of(trained: Path, folder: Path) -> None:
+    """A project like ``trained``, with a registry and a state of its own."""
+    shutil.copytree(trained, folder)
+    text = (trained / "foresight.toml").read_text(encoding="utf-8")
+    (folder / "foresight.toml").write_text(text.replace(str(trained), str(folder)), encoding="utf-8")
+    ModelRegistry.of(load_settings(folder)).relocate()
+
+
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("trained")
-    text = slice_of_complete_journey(folder / "registry", folder / "state")
-    (folder / "foresight.toml").write_text(text, encoding="utf-8")
-    shutil.copy(EXAMPLE / "actions.toml", folder)
-    project = Project.open(folder)
-    outcome = project.train(as_of=AS_OF)
-    assert outcome.churn.verdict.promote
-    assert outcome.value.verdict.promote
-    project.write_scores(folder / "scores.parquet", as_of=AS_OF)
-    return Trained(project, folder, folder / "scores.parquet")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The project that the first process of a run trains for all of them; nobody writes in it afterwards."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "trained-once"
+    train_once(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A copy for the tests of this process: they decide, and count decisions."""
+    folder = tmp_path_factory.getbasetemp() / "trained"
+    copy_of(trained_once, folder)
+    return Trained(Project.open(folder), folder, folder / "scores.parquet")
 
 
 @pytest.fixture(scope="session")

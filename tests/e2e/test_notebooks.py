@@ -1,36 +1,27 @@
-"""The notebooks run from top to bottom, on the models of a training made here."""
+"""The notebooks run from top to bottom, on a copy of the models that the other tests use."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tests.e2e.conftest import slice_of_complete_journey
+from tests.e2e.conftest import copy_of
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with notebooks/ and examples/, beside models of its own: the user's models are not touched. A part of
     the households, so that it is short."""
-    from foresight.project import Project
-
     place = tmp_path_factory.mktemp("notebooks")
-    example = place / "examples" / "complete_journey"
-    example.mkdir(parents=True)
     (place / "notebooks").mkdir()
-    for file in (ROOT / "examples" / "complete_journey").iterdir():
-        (example / file.name).write_bytes(file.read_bytes())
-    text = slice_of_complete_journey(place / "mlruns", place / ".foresight")
-    (example / "foresight.toml").write_text(text, encoding="utf-8")
-    project = Project.open(example)
-    project.train(as_of="2017-11-01")
-    yield place
+    (place / "examples").mkdir()
+    copy_of(trained_once, place / "examples" / "complete_journey")
+    return place
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import httpx
 import pandas as pd
 import pytest
 
-from foresight.project import Project
 from foresight.service_process import running_service
 from kernel.settings import load_settings
 from serving.feedback.store import DecisionStore
 from tests.any_request import BY_NAME, CANARY, PROFILES, send_any, total
-from tests.e2e.conftest import AS_OF, EXAMPLE, slice_of_complete_journey
+from tests.e2e.conftest import train_once
 
 COUNTS = {"recordFeedback": 9500, "getCustomer": 4500, "getChanges": 1500, "getPanel": 1500}
 OF_PROFILES = 1600
@@ -23,13 +21,8 @@ OF_PROFILES = 1600
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project over the slice that the tests of the whole way use, trained and scored."""
-    made = tmp_path_factory.mktemp("any_request")
-    text = slice_of_complete_journey(made / "registry", made / "state")
-    (made / "foresight.toml").write_text(text, encoding="utf-8")
-    shutil.copy(EXAMPLE / "actions.toml", made)
-    project = Project.open(made)
-    project.train(as_of=AS_OF)
-    project.write_scores(made / "scores.parquet", as_of=AS_OF)
+    made = tmp_path_factory.mktemp("any_request") / "project"
+    train_once(made)
     return made
 
 
