@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -10,8 +12,9 @@ _KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
 _BYTES = 512 * 1024  # several times what all routes with all their statuses take
 
 
-def reserve_metric_files() -> None:
-    """Give this process's counts their place before the first of them is made.
+@contextmanager
+def room_for_counts() -> Generator[None]:
+    """Give this process's counts their place before the first of them is made; an error within gives it back.
 
     ``prometheus_client`` counts in files that it maps into memory, with holes for what comes: a count that falls into
     a hole when the disk is full ends the process (SIGBUS). Nothing is done where one process counts by itself.
@@ -20,8 +23,13 @@ def reserve_metric_files() -> None:
         OSError: there is no room.
     """
     folder = os.environ.get(FOLDER_VARIABLE)
-    if folder is None:
-        return
-    for kind in _KINDS:
-        # Written, not only of that length: then it takes its place.
-        Path(folder, f"{kind}_{os.getpid()}.db").write_bytes(bytes(_BYTES))
+    files = [] if folder is None else [Path(folder, f"{kind}_{os.getpid()}.db") for kind in _KINDS]
+    try:
+        for file in files:
+            file.write_bytes(bytes(_BYTES))  # written, not only of that length: then it takes its place
+        yield
+    except BaseException:
+        # A worker that cannot start is started again and again.
+        for file in files:
+            file.unlink(missing_ok=True)
+        raise

@@ -32,7 +32,7 @@ from serving.http.metrics import Metrics
 from serving.http.readiness import is_ready
 from serving.http.routes import get_routes
 from serving.http.safety import require_safe
-from serving.metric_files import reserve_metric_files
+from serving.metric_files import room_for_counts
 from serving.schemas import (
     FeedbackAnswer,
     FeedbackRequest,
@@ -96,8 +96,8 @@ def make_service(
             without_addresses()
             _configure_logs(settings)
             start_tracing()
-            reserve_metric_files()
-            slot.current = open_deployment()
+            with room_for_counts():
+                slot.current = open_deployment()
             if settings is not None:
                 drain_on_sigterm(slot.drain, settings().drain_seconds)
             if slot.current.live is not None:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from foresight import client as client_module
 from foresight.client import Client, ProblemError, ServiceUnreachableError
 from serving.feedback.store import DecisionStore, StoreCounts
 from serving.http.deployment import Deployment, Limits
-from serving.schemas import CustomerInput, FeedbackEvent, FeedbackRequest, FieldProblem, ProfileInput, TransactionInput
+from serving.schemas import (
+    CustomerInput,
+    EventsInput,
+    FeedbackEvent,
+    FeedbackRequest,
+    FieldProblem,
+    ProfileInput,
+    TransactionInput,
+)
 from tests.doubles.insights import AS_OF, HOSTILE_ID, InsightDouble, running
 
 NOW = datetime.fromisoformat("2017-11-02T09:00:00+00:00")
@@ -59,6 +68,24 @@ def test_scores(client: Client) -> None:
     assert [change.code for change in client.changes(FIRST_CUSTOMER).changes] == ["orders_30d"]
 
 
+def test_scores_of_other_values(client: Client) -> None:
+    [stored] = client.score(FIRST_CUSTOMER)
+    [changed] = client.score(FIRST_CUSTOMER, what_if={"orders_30d": 3.0})
+    assert (stored.what_if, changed.what_if) == (False, True)
+    assert changed.expected_purchases == 3.0
+    assert changed.decision_id is None
+    with pytest.raises(ProblemError) as refused:
+        client.score(FIRST_CUSTOMER, what_if={"ordrs_30d": 3.0})
+    assert (refused.value.status, refused.value.kind) == (400, "invalid-request")
+    assert refused.value.fields == (FieldProblem(field="what_if.ordrs_30d", message="That is no feature."),)
+
+
+def test_what_if_and_events_are_of_one_customer(client: Client) -> None:
+    for given in ({"what_if": {"orders_30d": 3.0}}, {"events": EventsInput()}):
+        with pytest.raises(ValidationError):
+            client.score([FIRST_CUSTOMER, "2"], **given)
+
+
 def test_a_decision_and_its_feedback(client: Client, store: DecisionStore) -> None:
     [advice] = client.recommend(FIRST_CUSTOMER, idempotency_key="k")
     assert client.recommend(FIRST_CUSTOMER, idempotency_key="k") == (advice,)
@@ -66,6 +93,24 @@ def test_a_decision_and_its_feedback(client: Client, store: DecisionStore) -> No
     event = FeedbackRequest(event_id="e", decision_id=advice.decision_id, action="coupon", event=FeedbackEvent.ACCEPTED)
     assert [client.record_feedback(event).status.value for _ in range(2)] == ["stored", "already_stored"]
     assert store.counts() == StoreCounts(1, 1, 0)
+
+
+def test_events_that_are_not_stored_yet(client: Client, store: DecisionStore) -> None:
+    bought = AS_OF + timedelta(hours=2)
+    lines = tuple(
+        TransactionInput(transaction_id="new", line_id=line, event_time=bought, amount=amount)
+        for line, amount in (("1", 10.5), ("2", 20.0))
+    )
+    events = EventsInput(transactions=lines)
+    [score] = client.score("2", events=events)
+    assert (score.lifetime_value, score.as_of) == (30.5, bought + timedelta(microseconds=1))
+    assert store.decision("decision-of-2") is None  # a score keeps nothing
+    [advice] = client.recommend("2", events=events, idempotency_key="just-bought")
+    assert (advice.lifetime_value, advice.decision_id) == (30.5, "decision-of-2")
+    assert store.decision("decision-of-2") is not None
+    assert client.recommend("2", events=events, idempotency_key="just-bought") == (advice,)
+    [both] = client.score("2", events=events, what_if={"orders_30d": 3.0})
+    assert (both.lifetime_value, both.what_if) == (30.5, True)
 
 
 def test_the_example_of_the_documentation(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
