@@ -33,8 +33,9 @@ demo: $(READY)  ## the main job on real data
 	$(BIN)/foresight demo
 
 # In the order of the folders: xdist would begin with the files of many tests, and end with one core on the slow ones.
+# One thread of OpenMP a process, since there is a process a core: threads that wait for each other cost a third more.
 test: $(READY)  ## all tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-spark: $(SPARK_READY)  ## the features on Spark (needs Java 17), skipped with the reason where it is missing
 	PYTHONPATH=$(SPARK) $(BIN)/pytest -m spark -rs

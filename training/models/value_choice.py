@@ -53,10 +53,17 @@ def choose_family(trials: Sequence[Trial]) -> tuple[Family, dict[Family, float]]
     telling = [one for one in trials if np.sum(one.histories["frequency"] > 0) >= FEWEST_REPEAT_CUSTOMERS]
     if not telling:
         return DEFAULT, {}
+    try:
+        orders = [_order_values(trial) for trial in telling]
+    except NotEnoughDataError:
+        return DEFAULT, dict.fromkeys(FITS, np.inf)
     errors: dict[Family, float] = {}
     for family, fit in FITS.items():
         try:
-            errors[family] = float(np.mean([_error(trial, fit(trial.histories).model) for trial in telling]))
+            found = [
+                _error(trial, fit(trial.histories).model, each) for trial, each in zip(telling, orders, strict=True)
+            ]
+            errors[family] = float(np.mean(found))
         except NotEnoughDataError:
             errors[family] = float(np.inf)
     best, least = min(errors.items(), key=lambda found: found[1])
@@ -79,11 +86,18 @@ def fit_purchases(histories: pd.DataFrame, family: Family) -> PurchaseModel:
     raise reason
 
 
-def _error(trial: Trial, model: PurchaseModel) -> float:
-    histories = trial.histories
-    x, t_x, T, value = (histories[name].to_numpy(dtype="float64", na_value=np.nan) for name in HISTORY)
+def _order_values(trial: Trial) -> Floats:
+    """What an order of each customer is expected to be worth, whatever the family: shape (customers,)."""
+    x, value = (
+        trial.histories[name].to_numpy(dtype="float64", na_value=np.nan) for name in ("frequency", "monetary_value")
+    )
     known = (x > 0) & (value > 0)
-    orders = fit_gamma_gamma(histories).model.expected_order_value(np.where(known, x, 0), np.where(known, value, 0))
+    model = fit_gamma_gamma(trial.histories).model
+    return model.expected_order_value(np.where(known, x, 0), np.where(known, value, 0))
+
+
+def _error(trial: Trial, model: PurchaseModel, orders: Floats) -> float:
+    x, t_x, T = (trial.histories[name].to_numpy(dtype="float64", na_value=np.nan) for name in HISTORY[:-1])
     expected = model.expected_purchases(trial.horizon_days, x, t_x, T) * orders
     return float(np.abs(expected - trial.spend).mean() / max(np.abs(trial.spend).mean(), 1e-9))
 
