@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -80,13 +80,16 @@ def page_of_failure(error: Exception, request: Request, deployment: Deployment, 
     notice = Notice.UNKNOWN if isinstance(error, NotFoundError) else Notice.UNAVAILABLE
     words, theme, nonce = _words(request, deployment), _theme(request), secrets.token_urlsafe(16)
     page = notice_page(notice, words, customer_id, nonce=nonce, theme=theme)
-    return html_page(page, nonce, deployment, answered(error).status)
+    problem = answered(error)
+    return html_page(page, nonce, deployment, problem.status, problem.headers)
 
 
-def html_page(html: str, nonce: str, deployment: Deployment, status: int = 200) -> Response:
+def html_page(
+    html: str, nonce: str, deployment: Deployment, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A page under the policy of its nonce."""
     policy = content_security_policy(nonce, deployment.limits.frame_ancestors)
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": policy})
+    return HTMLResponse(html, status, headers={**(headers or {}), "Content-Security-Policy": policy})
 
 
 def _words(request: Request, deployment: Deployment) -> Words:

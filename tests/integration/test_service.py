@@ -472,6 +472,8 @@ def test_a_store_that_is_gone_is_503_and_acknowledges_nothing(tmp_path: Path) ->
         answer = client.post("/v1/recommendations", json={"customer_id": "1609"})
         assert problem(answer)[:2] == (503, "store-unavailable")
         assert answer.headers["retry-after"] == "5"
+        page = client.get("/panel/1609", headers={"Accept": "text/html"})
+        assert (page.status_code, page.headers["retry-after"]) == (503, "5")
         assert problem(client.get("/readyz"))[:2] == (503, "not-ready")
         assert client.post("/v1/score", json={"customer_id": "1609"}).json()["scores"][0][
             "as_of"
