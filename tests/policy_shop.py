@@ -22,7 +22,7 @@ from serving.feedback.tables import DECISIONS
 from serving.runtime import open_catalogue
 from serving.schemas import FeedbackEvent, FeedbackRequest
 from tests.projects import TinyProject
-from tests.shops import ENDS, sound_shop
+from tests.shops import ENDS, one_family, sound_shop
 
 KNOWN = ENDS.to_pydatetime().replace(tzinfo=UTC)
 LEARNED_FROM, *JUDGED_ON = (KNOWN - timedelta(days=days) for days in (150, 95, 60))
@@ -175,7 +175,8 @@ def policy_shop(folder: Path) -> PolicyShop:
     shop.windows += '\n[actions]\ncatalogue = "actions.toml"\n'
     tiny = TinyProject(folder)
     tiny.write("actions.toml", ACTIONS)
-    Project.open(shop.settings(tiny).file).train(as_of=LEARNED_FROM)
+    with one_family():
+        Project.open(shop.settings(tiny).file).train(as_of=LEARNED_FROM)
     made = PolicyShop(folder, shop.sales)
     made.log("judged", [LEARNED_FROM])
     made.project("judged").train_actions(known_until=LEARNED)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from features.contract.profiles import load_profiles
 from features.usability.report import UsabilityReport, usability
 from kernel.settings import Settings
 from tests.projects import TinyProject
+from training.models import value_choice
 
 BEGINS = pd.Timestamp("2023-01-01")
 DAYS = 400
@@ -148,3 +151,13 @@ def sound_shop(seed: int = 7) -> Shop:
 
 
 Change = Callable[[Shop], None]
+
+
+@contextmanager
+def one_family() -> Iterator[None]:
+    """Trainings try one family of purchase models only. Where the choice is not asked about, two more are half of the
+    time that a small shop's training takes."""
+    only = {value_choice.DEFAULT: value_choice.FITS[value_choice.DEFAULT]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(value_choice, "FITS", only)
+        yield

@@ -6,11 +6,28 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+import pytest
+import yaml
+
+from foresight.service_process import SERVICE
 
 ROOT = Path(__file__).parents[2]
 
 
+def test_it_has_our_packages_and_the_list_that_make_bento_writes() -> None:
+    told = yaml.safe_load((ROOT / "deploy" / "bentofile.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert told["service"] == SERVICE
+    assert sorted(told["include"]) == sorted(one.replace("*", "/**") for one in packages)
+    listed = f"deploy/serving_requirements.py > {told['python']['requirements_txt']}\n"
+    assert listed in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.soak
 def test_a_bento_is_built(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for name in ("foresight", "features", "serving", "kernel", "training", "deploy"):

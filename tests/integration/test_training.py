@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from kernel.errors import ForesightError, NotEnoughDataError
 from kernel.settings import TreesSettings
 from kernel.types import Band
 from tests.projects import TinyProject
-from tests.shops import BEGINS, ENDS, Shop, sound_shop
+from tests.shops import BEGINS, ENDS, Shop, one_family, sound_shop
 from training.comparison import Champion
 from training.evaluation.leaks import LEAK
 from training.promotion import Verdict
@@ -40,6 +40,12 @@ def small(shop: Shop) -> Shop:
     """Few cut-offs and trees: the tests are about what is decided, not how well."""
     shop.windows += "step_days = 30\nmax_cutoffs = 3\n\n[churn.trees]\nrounds = 40\nlearning_rate = 0.1\n"
     return shop
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly() -> Iterator[None]:
+    with one_family():
+        yield
 
 
 @pytest.fixture(scope="module")
