@@ -58,7 +58,7 @@ def send_any(address: str, name: str, count: int, known: Mapping[str, str]) -> C
                 address,
                 session,
                 _described(operation).as_strategy(generation_mode=mode),
-                count // len(modes),
+                max(1, count // len(modes)),
                 known,
                 statuses,
             )
