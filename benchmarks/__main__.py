@@ -1,4 +1,4 @@
-"""``python -m benchmarks [QUESTION ...]``: see QUESTIONS; all of them write ``benchmarks/results.md``.
+"""``python -m benchmarks [QUESTION ...]``: see QUESTIONS; each writes its section of ``benchmarks/results.md``.
 
 ``--customers``, ``--rows`` and ``--repetitions`` make "features" smaller or longer; then nothing is written.
 """
@@ -67,8 +67,10 @@ def main(arguments: list[str]) -> int:
     print_table(found, console)
     when = datetime.now(UTC)
     console.print(f"{when:%Y-%m-%d}: {facts}")
-    if not chosen and not given:
-        RESULTS.write_text(markdown(found, when, facts, REMARKS.read_text(encoding="utf-8")), encoding="utf-8")
+    if not given:
+        remarks, before = REMARKS.read_text(encoding="utf-8"), RESULTS.read_text(encoding="utf-8")
+        text = markdown(found, when, facts, remarks, questions=QUESTIONS, before=before)
+        RESULTS.write_text(text, encoding="utf-8")
         console.print(f"written: {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
     return 0
 

@@ -41,12 +41,22 @@ def machine(load: float) -> str:
     )
 
 
-def markdown(figures: Sequence[Figure], when: datetime, facts: str, remarks: str) -> str:
-    """The content of results.md."""
-    parts = ["# Speed, beside baselines of the same run", f"{when:%Y-%m-%d}. {facts}.", remarks.strip()]
+def markdown(
+    figures: Sequence[Figure], when: datetime, facts: str, remarks: str, *, questions: Sequence[str], before: str
+) -> str:
+    """The content of results.md: a section for each question, with its own date.
+
+    Args:
+        figures: of the questions that were answered now.
+        questions: all there are, in their order.
+        before: the content so far, whose other sections stay.
+    """
+    sections = dict(part.split("\n\n", 1) for part in before.split("\n## ")[1:])
     for question in dict.fromkeys(figure.question for figure in figures):
         own = [figure for figure in figures if figure.question == question]
-        parts += [f"## {question}", _rows(own), *_notes(own)]
+        sections[question] = "\n\n".join([f"{when:%Y-%m-%d}. {facts}.", _rows(own), *_notes(own)])
+    parts = ["# Speed, beside baselines of the same run", remarks.strip()]
+    parts += [f"## {question}\n\n{sections[question].strip()}" for question in questions if question in sections]
     return "\n\n".join(parts) + "\n"
 
 
