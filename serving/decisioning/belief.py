@@ -48,11 +48,11 @@ class Draws:
 
     def at(self, rows: slice, actions: Ints) -> Floats:
         """Of the customers ``rows`` and of some of several actions, shape (customers or 1, actions, draws)."""
-        centre, spread = (
+        centre, scale = (
             (part if len(part) == 1 else part[rows])[:, actions, None] for part in (self.centre, self.spread)
         )
-        drawn = spread * self.noise[actions]
-        return np.add(centre, drawn, out=drawn if len(spread) >= len(centre) else None)
+        drawn = scale * self.noise[actions]
+        return np.add(centre, drawn, out=drawn if len(scale) >= len(centre) else None)
 
 
 def beside(columns: Sequence[Floats]) -> Floats:

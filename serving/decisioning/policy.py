@@ -18,9 +18,7 @@ from serving.decisioning.value import ActionTerms, incremental_total
 
 ALGORITHM = 1  # raise it whenever the same settings and catalogue would give other probabilities
 SEED_BITS = 53  # the largest whole numbers that JSON readers and float64 keep exactly
-_CELLS = (
-    1 << 15
-)  # rows x actions x draws at a time: a quarter of a megabyte per array, so that those in use stay in the cache
+_CELLS = 1 << 17  # rows x actions x draws at a time: arrays of a megabyte, so that those in use stay in the cache
 _ABOVE_NOTHING = np.nextafter(0.0, 1.0)
 
 
