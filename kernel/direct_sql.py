@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     SelectBase,
     Text,
+    TextClause,
     TypeDecorator,
     bindparam,
     cast,
@@ -36,7 +37,10 @@ class Prepared:
     """A statement in the words of one kind of database, with what turns values into the driver's and back."""
 
     def __init__(
-        self, statement: SelectBase | Insert | Delete, dialect: Dialect, columns: Sequence[str] | None = None
+        self,
+        statement: SelectBase | TextClause | Insert | Delete,
+        dialect: Dialect,
+        columns: Sequence[str] | None = None,
     ) -> None:
         """``columns``: that an insertion gives; its parameters have their names."""
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
@@ -106,6 +110,29 @@ def direct(engine: Engine, *, writes: bool = False) -> Generator[Direct]:
             cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         yield Direct(cursor)
         connection.commit()
+    except driver_error(engine):
+        connection.invalidate()  # it may be gone, with the server or the file
+        raise
+    finally:
+        connection.close()
+
+
+def rows_found(engine: Engine, statement: Prepared, given: Mapping[str, Any]) -> list[Row]:
+    """What one query finds, with no transaction around it: to a server that would be two ways more there and back.
+
+    Raises:
+        The driver's errors as they are; :func:`driver_error` names their base.
+    """
+    connection = engine.raw_connection()
+    driver: Any = connection.dbapi_connection
+    begins_by_itself = engine.dialect.name == "postgresql"
+    try:
+        if begins_by_itself:
+            driver.autocommit = True
+        rows = Direct(connection.cursor()).rows(statement, given)
+        if begins_by_itself:
+            driver.autocommit = False
+        return rows
     except driver_error(engine):
         connection.invalidate()  # it may be gone, with the server or the file
         raise

@@ -8,13 +8,19 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kernel.direct_sql import Direct, direct, driver_error
+from kernel.direct_sql import Direct, Prepared, direct, driver_error
 from kernel.errors import ForesightError
 from kernel.settings import Settings
 from kernel.sql import checked_url, open_sql, sqlite_file, which_file
+
+_NAMED = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name",
+    "postgresql": "SELECT 1 WHERE to_regclass(:name) IS NOT NULL",
+}
+"""Finds the table of that name, where there is one; what SQLAlchemy has for it costs every answer a connection."""
 
 
 class LazyDatabase:
@@ -49,11 +55,11 @@ class LazyDatabase:
     def _reading(self, table: str) -> Generator[Direct | None]:
         """One look at the database; None where it, or the table in it, is not there yet: a reader makes neither."""
         with self._told():
-            if not self._is_there(table):
+            if not self._has_database():
                 yield None
                 return
             with direct(self._engine) as look:
-                yield look
+                yield look if self._has(look, table) else None
 
     @contextmanager
     def _told(self) -> Generator[None]:
@@ -67,21 +73,25 @@ class LazyDatabase:
                 raise self._unavailable() from None
             raise
 
-    def _is_there(self, table: str) -> bool:
-        if self._file is not None:
-            found = which_file(self._file)
-            if found is None:
-                return False
-            if found != self._opened:
-                self.close()
-                self._tables.clear()
-                self._opened = found
-        if table not in self._tables:
-            if not inspect(self._engine).has_table(table):
-                self.close()  # what is not ours is not kept open
-                return False
+    def _has_database(self) -> bool:
+        if self._file is None:
+            return True
+        found = which_file(self._file)
+        if found is not None and found != self._opened:
+            self.close()
+            self._tables.clear()
+            self._opened = found
+        return found is not None
+
+    def _has(self, look: Direct, table: str) -> bool:
+        if table not in self._tables and look.rows(self._named, {"name": table}):
             self._tables.add(table)  # once it is there it stays
-        return True
+        return table in self._tables
+
+    @cached_property
+    def _named(self) -> Prepared:
+        dialect = self._engine.dialect
+        return Prepared(text(_NAMED[dialect.name]), dialect)
 
 
 class ProjectDatabase(LazyDatabase):

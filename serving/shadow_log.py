@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import Column, Float, MetaData, String, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from kernel.direct_sql import Prepared
 from kernel.errors import ForesightError
 from kernel.lazy_database import ProjectDatabase
 from kernel.sql import UtcMoment, writing
@@ -90,9 +91,9 @@ class ShadowLog(ProjectDatabase):
             ShadowUnavailableError: the database does not answer.
         """
         names = [field.name for field in fields(ShadowScore)]
-        statement = select(*(_SHADOW.c[name] for name in names)).where(_SHADOW.c.project == self._project)
-        with self._told():
-            if not self._is_there(_SHADOW.name):
+        with self._reading(_SHADOW.name) as look:
+            if look is None:
                 return pd.DataFrame(columns=names)
-            with self._engine.connect() as connection:
-                return pd.DataFrame(connection.execute(statement.order_by(_SHADOW.c.scored_at)).all(), columns=names)
+            chosen = select(*(_SHADOW.c[name] for name in names)).where(_SHADOW.c.project == self._project)
+            statement = Prepared(chosen.order_by(_SHADOW.c.scored_at), self._engine.dialect)
+            return pd.DataFrame(look.rows(statement, {}), columns=names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import cached_property
 
 from pydantic import BaseModel
 
@@ -36,9 +37,9 @@ class SnapshotManifest(BaseModel):
         parts = (self.fingerprint, self.definitions, self.feature_versions, self.attributes, self.timezone)
         return hashlib.sha256(repr((self.layout, iso(self.as_of), *parts)).encode()).hexdigest()[:12]
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """The snapshot's name: its moment and its digest."""
+        """The snapshot's name: its moment and its digest; made once, since every decision names it."""
         return f"{moment_name(self.as_of)}-{self.digest}"
 
 

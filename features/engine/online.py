@@ -14,14 +14,15 @@ from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
-from sqlalchemy import TextClause, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy import Dialect, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from features.engine.lock import say_in_log
 from features.engine.manifest import SnapshotManifest
 from features.engine.online_load import Load
 from features.engine.online_tables import LAYOUT, RowLayout
 from features.engine.snapshot import Snapshot, StoredRows
+from kernel.direct_sql import Prepared, Row, driver_error, rows_found
 from kernel.errors import ForesightError, NotFoundError, UsageError
 from kernel.settings import Settings
 from kernel.sql import checked_url, open_sql, sqlite_file
@@ -37,17 +38,22 @@ _LOOK_UP = (
     "SELECT c.number, f.customer_id, f.consent, f.numbers, f.words FROM online_current AS c "
     "LEFT JOIN online_features AS f ON f.snapshot = c.number AND f.customer_id {chosen} WHERE c.project = :project"
 )
-_ONE = text(_LOOK_UP.format(chosen="= :ids"))
-_MANY = {
-    "sqlite": text(_LOOK_UP.format(chosen="IN (SELECT value FROM json_each(:ids))")),
-    "postgresql": text(_LOOK_UP.format(chosen="= ANY(:ids)")),
-}
-_HISTORY = text(
-    "SELECT h.content FROM online_current AS c JOIN online_histories AS h ON h.snapshot = c.number "
-    "WHERE c.project = :project AND h.customer_id = :id"
-)
-_NUMBER = text("SELECT number FROM online_current WHERE project = :project")
-_CONTENT = text("SELECT layout, content FROM online_snapshots WHERE number = :number")
+_CHOSEN = {"sqlite": "IN (SELECT value FROM json_each(:ids))", "postgresql": "= ANY(:ids)"}
+
+
+class _Statements:
+    def __init__(self, dialect: Dialect) -> None:
+        self.one, self.many, self.history, self.number, self.content = (
+            Prepared(text(statement), dialect)
+            for statement in (
+                _LOOK_UP.format(chosen="= :ids"),
+                _LOOK_UP.format(chosen=_CHOSEN[dialect.name]),
+                "SELECT h.content FROM online_current AS c JOIN online_histories AS h ON h.snapshot = c.number "
+                "WHERE c.project = :project AND h.customer_id = :id",
+                "SELECT number FROM online_current WHERE project = :project",
+                "SELECT layout, content FROM online_snapshots WHERE number = :number",
+            )
+        )
 
 
 class OnlineUnavailableError(ForesightError):
@@ -86,10 +92,7 @@ class OnlineStore:
                 fix="Write sqlite:///path/to/file.db, or leave the setting out.",
             )
         self._engine = open_sql(self._url, pragmas=_PRAGMAS, connect_args={"connect_timeout": 5})
-        postgres = self._url.get_backend_name() == "postgresql"
-        # One statement needs no transaction around it; SQLite's is begun by the engine.
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT") if postgres else self._engine
-        self._many = _MANY["postgresql" if postgres else "sqlite"]
+        self._statements = _Statements(self._engine.dialect)
         self.project = project
         self.file: Path | None = sqlite_file(self._url)
         self._wait_seconds = wait_seconds
@@ -154,7 +157,7 @@ class OnlineStore:
         Raises:
             OnlineUnavailableError: the database does not answer.
         """
-        found = self._rows(_HISTORY, {"project": self.project, "id": customer_id})
+        found = self._rows(self._statements.history, {"project": self.project, "id": customer_id})
         return bytes(found[0][0]) if found else None
 
     def load(
@@ -187,7 +190,7 @@ class OnlineStore:
 
     def _current(self) -> tuple[SnapshotManifest, RowLayout] | None:
         while True:
-            found = self._rows(_NUMBER, {"project": self.project})
+            found = self._rows(self._statements.number, {"project": self.project})
             if not found:
                 return None
             known = self._described(found[0][0])
@@ -197,7 +200,7 @@ class OnlineStore:
     def _described(self, number: int) -> tuple[SnapshotManifest, RowLayout] | None:
         known = self._known.get(number)
         if known is None:
-            found = self._rows(_CONTENT, {"number": number})
+            found = self._rows(self._statements.content, {"number": number})
             if not found:
                 return None
             layout, content = found[0]
@@ -214,21 +217,20 @@ class OnlineStore:
 
     def _ask(self, customer_ids: list[str]) -> Sequence[Any]:
         if len(customer_ids) == 1:
-            return self._rows(_ONE, {"project": self.project, "ids": customer_ids[0]})
+            return self._rows(self._statements.one, {"project": self.project, "ids": customer_ids[0]})
         ids = customer_ids if self._url.get_backend_name() == "postgresql" else orjson.dumps(customer_ids).decode()
-        return self._rows(self._many, {"project": self.project, "ids": ids})
+        return self._rows(self._statements.many, {"project": self.project, "ids": ids})
 
-    def _rows(self, statement: TextClause, parameters: dict[str, Any]) -> Sequence[Any]:
+    def _rows(self, statement: Prepared, parameters: dict[str, Any]) -> list[Row]:
         if self.file is not None and not self.file.exists():
-            return ()  # asking would make it
-        with _unavailable_said():
-            try:
-                with self._reading.connect() as connection:
-                    return connection.execute(statement, parameters).all()
-            except (OperationalError, ProgrammingError) as error:
-                if _no_table(error):
-                    return ()
-                raise
+            return []  # asking would make it
+        try:
+            return rows_found(self._engine, statement, parameters)
+        except driver_error(self._engine) as error:
+            if _no_table(error):
+                return []
+            # The driver's message may repeat the statement with its values, so it goes no further.
+            raise OnlineUnavailableError from None
 
 
 def _nothing_yet() -> NotFoundError:
@@ -239,8 +241,8 @@ def _nothing_yet() -> NotFoundError:
     )
 
 
-def _no_table(error: DBAPIError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == "42P01" or "no such table" in str(error.orig)
+def _no_table(error: Exception) -> bool:
+    return getattr(error, "sqlstate", None) == "42P01" or "no such table" in str(error)
 
 
 @contextmanager

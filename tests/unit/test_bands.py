@@ -101,6 +101,7 @@ def test_reading_leaves_a_database_without_bands_as_it_is(log: BandLog, tmp_path
     connection.execute("CREATE TABLE other (a INTEGER)")
     connection.close()
     assert log.before(DAY, ["anna"]) == {}
+    log.close()
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["decisions.db"]
     connection = sqlite3.connect(tmp_path / "state" / "decisions.db")
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("other",)]
@@ -114,6 +115,13 @@ def test_the_last_band_before_a_moment(state_url: str) -> None:
     assert log.before(DAY, ["anna", "bert"]) == {}  # at the moment itself: those before it
     assert log.before(DAY + timedelta(hours=1), ["anna", "bert", "cleo"]) == {"anna": LOW, "bert": HIGH}
     assert log.before(DAY + timedelta(days=9), ["anna", "bert", "dora"]) == {"anna": MEDIUM, "bert": HIGH}
+
+
+def test_bands_that_another_writes_first_are_seen_at_once(state_url: str) -> None:
+    reader = BandLog(state_url, "shop")
+    assert reader.before(DAY, ["anna"]) == {}
+    keep(BandLog(state_url, "shop"), DAY, {"anna": LOW})
+    assert reader.before(DAY + timedelta(hours=1), ["anna"]) == {"anna": LOW}
 
 
 def test_only_changes_are_kept(log: BandLog, tmp_path: Path) -> None:
