@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from kernel.record import record
+
 FURTHEST_ORDER_DAYS = 3650
 
 
@@ -27,7 +29,7 @@ class Band(StrEnum):
     HIGH = "high"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """One exact part of a customer's churn score.
 
@@ -50,7 +52,7 @@ class Reason:
     typical: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupEffect:
     """What a group of features adds to the log-odds of churn; ``label`` is the group in words."""
 
@@ -82,7 +84,7 @@ class LowerBand:
     band: Band
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Score:
     """What is predicted for one customer at one moment of knowledge. Probabilities in [0, 1], money in the project's
     currency, percentiles in [0, 100]; a number that may not be given is None. ``churn_score`` is the probability as

@@ -102,7 +102,8 @@ def write_scores(
         work = Work.begun(folder / "work", digest, runtime, anew=again)
         _score_parts(work, work.start.fix(runtime), reasons_for, advance)
         news = told.news(runtime.snapshot.as_of) if only_changes else None
-        by_status = _write(work, runtime, target, told, news)
+        with _collected_afterwards():
+            by_status = _write(work, runtime, target, told, news)
         records.keep(target, as_written, by_status)
         work.end()
     return ScoresWritten(sum(by_status.values()), by_status, target.name)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from kernel.errors import ForesightError
+from kernel.record import record
 from kernel.types import LowerBand, Score
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class ModelVersions:
     policy: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Insight:
     """One customer's score, and what to do.
 

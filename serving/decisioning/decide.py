@@ -14,6 +14,7 @@ import pandas as pd
 
 from kernel.clock import iso, parse_as_of
 from kernel.errors import DataError, UsageError, did_you_mean
+from kernel.record import record
 from kernel.types import Status
 from serving.decisioning.belief import Belief
 from serving.decisioning.catalogue import Catalogue
@@ -38,7 +39,7 @@ from serving.decisioning.state import CampaignPrices, DecisionState
 _NAMESPACE = uuid.UUID("6f0f5c4e-6a53-5d0c-9d0e-6c1a3a1f2b77")  # of decision ids; changing it changes every id
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Customer:
     """Whom a decision is for.
 

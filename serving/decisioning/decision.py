@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
 from kernel.clock import iso
+from kernel.record import record, values_of
 from kernel.uplift_predictor import EffectStatus
 
 Mode = Literal["greedy", "explore", "holdout", "mandatory"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """One action as it stood for one customer. Money in the project's currency; None where a part is unknown.
 
@@ -63,11 +64,10 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return values | {"reason_codes": list(self.reason_codes), "status": self.status.value}
+        return values_of(self) | {"reason_codes": list(self.reason_codes), "status": self.status.value}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recommendation:
     """One line of what a person is shown.
 
@@ -90,10 +90,10 @@ class Recommendation:
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return values_of(self)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What was decided for one customer, complete enough to be replayed and to be judged later.
 
@@ -145,8 +145,7 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Primitive values only (texts, numbers, booleans, None, lists, dictionaries): any JSON writer takes it."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return values | {
+        return values_of(self) | {
             "as_of": iso(self.as_of),
             "model_versions": list(self.model_versions),
             "reason_codes": list(self.reason_codes),

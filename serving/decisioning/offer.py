@@ -151,76 +151,57 @@ class Offers:
             probability.T.tolist(),
         ]
         contact, lever = (np.broadcast_to(of, len(self.actions)).tolist() for of in (terms.contact, terms.lever))
-        return [
-            [
-                _candidate(
-                    action, label, contact[n], lever[n], status, reasons, explainer.why_not(reasons), channel, *of
-                )
-                for reasons, channel, *of in zip(
-                    filtered.reasons, filtered.channel, *(every[n] for every in numbers), strict=True
-                )
-            ]
-            for n, (action, label, status, filtered, explainer) in enumerate(
-                (
-                    action.id,
-                    action.label_in(language),
-                    belief.status,
-                    filtered,
-                    explainers[action.id],
-                )
-                for action, belief, filtered in zip(self.actions, self.beliefs, self.filtered, strict=True)
+        made: list[list[Candidate]] = []
+        for n, (action, belief, filtered) in enumerate(zip(self.actions, self.beliefs, self.filtered, strict=True)):
+            label, why_not = action.label_in(language), explainers[action.id].why_not
+            rows = zip(filtered.reasons, filtered.channel, *(every[n] for every in numbers), strict=True)
+            made.append(
+                [
+                    Candidate(
+                        action_id=action.id,
+                        label=label,
+                        eligible=not reasons,
+                        reason_codes=reasons,
+                        uplift=uplift,
+                        uplift_low=low,
+                        uplift_high=high,
+                        value=value,
+                        cost=contact[n] + incentive,
+                        lever=lever[n],
+                        expected_margin=margin,
+                        contact_cost=contact[n],
+                        incentive_cost=incentive,
+                        lever_effect=levered,
+                        expected_incremental_value=total,
+                        eiv_low=total_low,
+                        eiv_high=total_high,
+                        probability=chance,
+                        status=belief.status,
+                        channel=channel,
+                        fatigue_cost=fatigue,
+                        price=price,
+                        why_not=why_not(reasons) if reasons else "",
+                    )
+                    for (
+                        reasons,
+                        channel,
+                        uplift,
+                        low,
+                        high,
+                        value,
+                        incentive,
+                        margin,
+                        levered,
+                        fatigue,
+                        price,
+                        total,
+                        total_low,
+                        total_high,
+                        chance,
+                    ) in rows
+                ]
             )
-        ]
-
-
-def _candidate(
-    action_id: str,
-    label: str,
-    contact: float,
-    lever: float,
-    status: EffectStatus,
-    reasons: tuple[str, ...],
-    why_not: str,
-    channel: str | None,
-    uplift: float,
-    low: float,
-    high: float,
-    value: float | None,
-    incentive: float,
-    margin: float | None,
-    lever_effect: float | None,
-    fatigue: float,
-    price: float,
-    total: float | None,
-    total_low: float | None,
-    total_high: float | None,
-    probability: float,
-) -> Candidate:
-    return Candidate(
-        action_id=action_id,
-        label=label,
-        eligible=not reasons,
-        reason_codes=reasons,
-        uplift=uplift,
-        uplift_low=low,
-        uplift_high=high,
-        value=value,
-        cost=contact + incentive,
-        lever=lever,
-        expected_margin=margin,
-        contact_cost=contact,
-        incentive_cost=incentive,
-        lever_effect=lever_effect,
-        expected_incremental_value=total,
-        eiv_low=total_low,
-        eiv_high=total_high,
-        probability=probability,
-        status=status,
-        channel=channel,
-        fatigue_cost=fatigue,
-        price=price,
-        why_not=why_not,
-    )
+        return made
 
 
 def _amounts(values: Floats | None, shape: tuple[int, ...]) -> list[list[Any]]:
