@@ -363,6 +363,10 @@ def checked_histories(
         DataError: a number is missing, infinite or below 0; a frequency is not whole; recency exceeds T.
     """
     x, t_x, T = common_arrays("frequency, recency_days, T_days", frequency, recency_days, T_days)
+    # Nearly all are sound, and for one customer it takes longer to see what is wrong than to foretell.
+    sound = (x >= 0) & (np.floor(x) == x) & (x < np.inf) & (t_x >= 0) & (t_x <= T) & (T < np.inf)
+    if sound.all():
+        return x, t_x, T
     _check_frequency(x)
     for name, values in (("recency_days", t_x), ("T_days", T)):
         bad = ~(np.isfinite(values) & (values >= 0))

@@ -63,10 +63,10 @@ class ParetoNbd(Parameters):
         Raises:
             UsageError: a horizon is negative or not finite.
         """
-        T = T_days / self.days_per_period
-        rate = (self.r + frequency) / (self.alpha + T)
-        horizons = [checked_horizon(days) / self.days_per_period for days in horizons_days]
-        return np.stack([rate * self._time_alive(horizon, T) for horizon in horizons], axis=-1)
+        T = T_days[..., None] / self.days_per_period
+        rate = (self.r + frequency[..., None]) / (self.alpha + T)
+        horizons = np.array([checked_horizon(days) / self.days_per_period for days in horizons_days])
+        return rate * self._time_alive(horizons, T)
 
     def median_wait_days(self, frequency: Floats, T_days: Floats) -> Floats:
         """Days until the next purchase, that half of such customers take at most who are alive and stay so, shape of
@@ -101,8 +101,9 @@ class ParetoNbd(Parameters):
         x, recency, age = checked_histories(*columns)
         return x, recency / self.days_per_period, age / self.days_per_period
 
-    def _time_alive(self, horizon: float, T: Floats) -> Floats:
-        """Expected part of the horizon that a customer lives, who is alive at T; exact also at s = 1."""
+    def _time_alive(self, horizon: float | Floats, T: Floats) -> Floats:
+        """Expected part of the horizon that a customer lives, who is alive at T; exact also at s = 1. The two are
+        broadcast."""
         left = np.log1p(horizon / (self.beta + T))
         if self.s == 1.0:
             return (self.beta + T) * left
