@@ -364,7 +364,7 @@ def checked_histories(
     """
     x, t_x, T = common_arrays("frequency, recency_days, T_days", frequency, recency_days, T_days)
     # Nearly all are sound, and for one customer it takes longer to see what is wrong than to foretell.
-    sound = (x >= 0) & (np.floor(x) == x) & (x < np.inf) & (t_x >= 0) & (t_x <= T) & (T < np.inf)
+    sound = (x >= 0) & (np.floor(x) == x) & (t_x >= 0) & (t_x <= T) & np.isfinite(x) & np.isfinite(T)
     if sound.all():
         return x, t_x, T
     _check_frequency(x)
