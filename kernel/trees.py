@@ -1,7 +1,8 @@
 """What boosted trees say of rows: many at once through LightGBM's own method, one row through its C call for one row.
 
 For one row the method takes longer than the trees. The call is no public part of the Python package: where a version
-does not have it, the method answers, with the same digits.
+does not have it, the method answers, with the same digits. The parts of shallow trees come from tables
+(:mod:`kernel.tree_parts`), in a tenth of the time of either.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import lightgbm as lgb
 import numpy as np
 
 from kernel.part import Floats
+from kernel.tree_parts import PartTables
 
 Kind = Literal["raw", "response", "contributions"]
 _KINDS: dict[Kind, int] = {"response": 0, "raw": 1, "contributions": 3}  # C_API_PREDICT_* of LightGBM/c_api.h
@@ -22,10 +24,13 @@ _FLOAT64 = 1
 _MANY = {"raw": 1000, "response": 1000, "contributions": 100}
 """Rows from which several threads bring more than they cost: for fewer, OpenMP's spinning does."""
 _KNOWN: weakref.WeakKeyDictionary[lgb.Booster, dict[Kind, _OneRow | None]] = weakref.WeakKeyDictionary()
+_TABLES: weakref.WeakKeyDictionary[lgb.Booster, PartTables | None] = weakref.WeakKeyDictionary()
 
 
 def predicted(booster: lgb.Booster, inputs: Floats, kind: Kind) -> Floats:
     """What the trees say; the digits do not depend on how many rows there are.
+
+    The first question for contributions makes the tables of the trees, which must not grow any more.
 
     Args:
         inputs: shape (rows, columns).
@@ -35,11 +40,19 @@ def predicted(booster: lgb.Booster, inputs: Floats, kind: Kind) -> Floats:
     Returns:
         Shape (rows,); of contributions (rows, columns + 1); of a booster with several outputs (rows, outputs).
     """
+    if kind == "contributions" and (tables := _tables(booster)) is not None:
+        return tables.parts(inputs)
     if len(inputs) == 1 and (one := _one_row(booster, kind)) is not None:
         return one.predict(inputs)
     threads = 1 if len(inputs) < _MANY[kind] else 0
     found = booster.predict(inputs, raw_score=kind == "raw", pred_contrib=kind == "contributions", num_threads=threads)
     return np.asarray(found)
+
+
+def _tables(booster: lgb.Booster) -> PartTables | None:
+    if booster not in _TABLES:
+        _TABLES[booster] = PartTables.of(booster)
+    return _TABLES[booster]
 
 
 def _one_row(booster: lgb.Booster, kind: Kind) -> _OneRow | None:
