@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from kernel.artefacts import MANIFEST
+from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import ForesightError, RegistryError
 from kernel.part import Part
 from kernel.predictions import Predictor, load_predictor, predictions
@@ -88,12 +89,22 @@ class GoldenModel:
                 where=str(self.folder / MANIFEST),
                 fix="Publish features of these definitions (foresight score), or train again.",
             ) from missing
-        if list(now.columns) != list(rows.answers):
+        if list(now.columns) != list(rows.answers) or not _reasons_add_up(self.predictor, rows.features(known)):
             return False
         return all(
             np.allclose(now[name].to_numpy(), values, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)
             for name, values in rows.answers.items()
         )
+
+
+def _reasons_add_up(predictor: Predictor, features: pd.DataFrame) -> bool:
+    """Whether what is said of each feature makes up the whole. Looked at before a model is put in use, so that the
+    tables that it comes from are made by then, and not while the first customer waits."""
+    if not isinstance(predictor, ChurnPredictor):
+        return True
+    inputs = predictor.inputs(features)
+    whole = predictor.log_odds(inputs)
+    return np.allclose(predictor.contributions(inputs).sum(axis=1), whole, rtol=_TOLERANCE, atol=_TOLERANCE)
 
 
 def keep_golden(folder: Path, features: pd.DataFrame, answers: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kernel.churn_predictor import ChurnPredictor
 from kernel.errors import RegistryError
 from kernel.golden import GOLDEN, keep_golden, load_golden
 from kernel.predictions import Predictor, load_predictor, predictions
@@ -72,6 +73,14 @@ def test_features_of_another_meaning_are_noticed(tmp_path: Path, known: dict[str
     model = load_golden(stored(value_predictor(), tmp_path / "model"), "value")
     with pytest.raises(RegistryError, match=said):
         model.check(known)
+
+
+def test_reasons_that_do_not_add_up_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_golden(stored(churn_predictor(), tmp_path / "model"), "churn")
+    exact = ChurnPredictor.contributions
+    monkeypatch.setattr(ChurnPredictor, "contributions", lambda *given: exact(*given) + 1e-6)
+    with pytest.raises(RegistryError, match="does not answer as it did"):
+        model.check(KNOWN)
 
 
 def test_a_model_of_another_kind(tmp_path: Path) -> None:
