@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,7 +78,9 @@ class Columns:
 
     Attributes:
         rows: how many customers.
-        kept: what was found about them before, by the text of the rule: many actions share one.
+        cell_kinds: the types of the columns that ``cells`` has.
+        codes: what was found about them before, by the text of the rule: many actions share one.
+        kept: the same, as results.
     """
 
     def __init__(self, fields: Fields | pd.DataFrame, *, where: str = "the customers to decide for") -> None:
@@ -85,7 +88,8 @@ class Columns:
         self._fields = fields_of(fields)
         self._where = where
         self._vectors: dict[str, Vector] = {}
-        self._cells: list[dict[str, Cell]] = []
+        self.cell_kinds: dict[str, Kind] = {}
+        self.codes: dict[str, Any] = {}
         self.kept: dict[str, Any] = {}
 
     def vector(self, name: str) -> Vector:
@@ -116,21 +120,23 @@ class Columns:
         known = self._vectors
         return tuple([(known[name] if name in known else self.vector(name)).kind for name in names])
 
-    def cells(self, names: Iterable[str]) -> Sequence[Row]:
-        """The rows in plain values, each with at least the columns ``names``; None for NULL.
+    @cached_property
+    def cells(self) -> list[dict[str, Cell]]:
+        """The rows in plain values, each with the columns that :meth:`read_cells` was asked for; None for NULL."""
+        return [{} for _ in range(self.rows)]
+
+    def read_cells(self, names: Iterable[str]) -> None:
+        """Add some columns to ``cells``.
 
         Raises:
             DataError: as :meth:`vector`.
         """
-        if not self._cells:
-            self._cells = [{} for _ in range(self.rows)]
-        known = self._cells[0] if self._cells else ()
         for name in names:
-            if name not in known:
+            if name not in self.cell_kinds:
                 vector = self.vector(name)
-                for row, value, null in zip(self._cells, vector.values.tolist(), vector.null.tolist(), strict=True):
+                for row, value, null in zip(self.cells, vector.values.tolist(), vector.null.tolist(), strict=True):
                     row[name] = None if null else value
-        return self._cells
+                self.cell_kinds[name] = vector.kind
 
     def take(self, rows: Ints) -> Columns:
         """The columns that were read so far, with only ``rows`` (positions)."""
@@ -147,6 +153,9 @@ def _vector(values: npt.NDArray[Any] | pd.Series, name: str, where: str) -> Vect
     # The usual types first: on one row, the questions that pandas answers below take longer than a rule.
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         numbers = np.asarray(values, dtype=np.float64)
+        finite = np.isfinite(numbers)
+        if len(numbers) and finite.all():
+            return Vector(Kind.NUMBER, numbers, ~finite)
         return _unknown_if_all(np.isnan(numbers)) or _numbers(numbers)
     if isinstance(values, np.ndarray):
         objects: npt.NDArray[Any] = values.astype(object)
@@ -174,7 +183,7 @@ def _of_series(series: pd.Series, name: str, where: str) -> Vector:
 
 
 def _of_objects(objects: npt.NDArray[Any], null: Bools, name: str, where: str) -> Vector:
-    present = {type(value) for value in objects[~null]}
+    present = set(map(type, objects[~null]))
     if all(issubclass(found, str) for found in present):
         return _texts(objects, null)
     if all(issubclass(found, bool | np.bool_) for found in present):
@@ -193,7 +202,7 @@ def _unknown_if_all(null: Bools) -> Vector | None:
 
 
 def _texts(objects: npt.NDArray[Any], null: Bools) -> Vector:
-    return Vector(Kind.TEXT, np.where(null, "", objects).astype(object), null)
+    return Vector(Kind.TEXT, np.where(null, "", objects).astype(object) if null.any() else objects, null)
 
 
 def _numbers(values: Floats) -> Vector:

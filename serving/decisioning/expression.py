@@ -1,8 +1,10 @@
 """Boolean expressions over columns, evaluated with SQL's three-valued logic.
 
 Every node answers twice: for a column of rows in numpy, and for one row in plain values, since numpy takes longer to
-begin than a rule takes on a few customers. Both answers are DuckDB's (with ``ieee_floating_point_ops = false``, so that
-a division by zero is NULL and not infinity), which the tests take as the oracle.
+begin than a rule takes on a few customers. For one row a node becomes a function once, and the commonest conditions
+have functions of their own: to walk the tree takes longer than to compare. Both answers are DuckDB's (with
+``ieee_floating_point_ops = false``, so that a division by zero is NULL and not infinity), which the tests take as the
+oracle.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ import numpy.typing as npt
 
 from serving.decisioning.columns import Bools, Cell, Columns, Ints, Kind, Row, Vector, spread
 
+CellOf = Callable[[Row], Cell]  # one row's value of an expression
 FUNCTIONS = ("abs", "coalesce", "greatest", "least", "lower", "upper")
 
 
@@ -46,9 +50,14 @@ class Expression(ABC):
     def evaluate(self, columns: Columns) -> Vector:
         """The value in each row; shape (rows,), or () for a constant."""
 
+    @cached_property
+    def cell(self) -> CellOf:
+        """The value in one row of :attr:`Columns.cells`, the same as ``evaluate`` has there; None for NULL."""
+        return self._cell()
+
     @abstractmethod
-    def cell(self, row: Row) -> Cell:
-        """The value in one row of :meth:`Columns.cells`, the same as ``evaluate`` has there; None for NULL."""
+    def _cell(self) -> CellOf:
+        """What :attr:`cell` keeps, built from the children's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,9 @@ class Literal(Expression):
         kind = self.kind({})
         return Vector(kind, np.array(self.value, dtype=object if kind is Kind.TEXT else None), np.array(False))
 
-    def cell(self, row: Row) -> Cell:
-        """The constant."""
-        return self.value
+    def _cell(self) -> CellOf:
+        value = self.value
+        return lambda _: value
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +96,8 @@ class Field(Expression):
         """The column."""
         return columns.vector(self.name)
 
-    def cell(self, row: Row) -> Cell:
-        """The column's value."""
-        return row[self.name]
+    def _cell(self) -> CellOf:
+        return operator.itemgetter(self.name)
 
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
@@ -128,13 +136,18 @@ class Arithmetic(Expression):
         finite = np.isfinite(values)
         return Vector(Kind.NUMBER, np.where(finite, values, 0.0), np.asarray(left.null | right.null | ~finite))
 
-    def cell(self, row: Row) -> Cell:
-        """Float64 arithmetic."""
-        left, right = self.left.cell(row), self.right.cell(row)
-        if left is None or right is None or (self.operator == "/" and right == 0):
-            return None
-        value = _CELL_ARITHMETIC[self.operator](left, right)
-        return value if math.isfinite(value) else None
+    def _cell(self) -> CellOf:
+        left_of, right_of, compute = self.left.cell, self.right.cell, _CELL_ARITHMETIC[self.operator]
+        divides = self.operator == "/"
+
+        def computed(row: Row) -> Cell:
+            left, right = left_of(row), right_of(row)
+            if left is None or right is None or (divides and right == 0):
+                return None
+            value = compute(left, right)
+            return value if math.isfinite(value) else None
+
+        return computed
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -177,10 +190,24 @@ class Comparison(Expression):
             Kind.BOOLEAN, np.asarray(_COMPARISONS[self.operator](left.values, right.values), dtype=np.bool_), null
         )
 
-    def cell(self, row: Row) -> Cell:
-        """NULL where either side is."""
-        left, right = self.left.cell(row), self.right.cell(row)
-        return None if left is None or right is None else bool(_COMPARISONS[self.operator](left, right))
+    def _cell(self) -> CellOf:
+        compare, left_of, right_of = _COMPARISONS[self.operator], self.left.cell, self.right.cell
+        if isinstance(self.left, Field) and isinstance(self.right, Literal):
+            name, limit = self.left.name, self.right.value
+            if self.operator in ("=", "<>"):
+                return _among(name, (limit,), wanted=self.operator == "=")
+
+            def beside(row: Row) -> Cell:
+                value = row[name]
+                return None if value is None else compare(value, limit)
+
+            return beside
+
+        def compared(row: Row) -> Cell:
+            left, right = left_of(row), right_of(row)
+            return None if left is None or right is None else compare(left, right)
+
+        return compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +229,8 @@ class AllOf(Expression):
         """NULL where no part is false and some part is NULL."""
         return _decided_by(False, [part.evaluate(columns) for part in self.parts])
 
-    def cell(self, row: Row) -> Cell:
-        """NULL where no part is false and some part is NULL."""
-        return _cell_decided_by(False, self.parts, row)
+    def _cell(self) -> CellOf:
+        return _cell_decided_by(False, [part.cell for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +252,13 @@ class AnyOf(Expression):
         """NULL where no part is true and some part is NULL."""
         return _decided_by(True, [part.evaluate(columns) for part in self.parts])
 
-    def cell(self, row: Row) -> Cell:
-        """NULL where no part is true and some part is NULL."""
-        return _cell_decided_by(True, self.parts, row)
+    def _cell(self) -> CellOf:
+        equal = [part for part in self.parts if isinstance(part, Comparison) and part.operator == "="]
+        fields = {part.left for part in equal if isinstance(part.left, Field)}
+        values = [part.right.value for part in equal if part.left in fields and isinstance(part.right, Literal)]
+        if len(fields) == 1 and len(values) == len(self.parts):
+            return _among(fields.pop().name, values, wanted=True)
+        return _cell_decided_by(True, [part.cell for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +281,14 @@ class Not(Expression):
         part = self.part.evaluate(columns)
         return Vector(Kind.BOOLEAN, ~part.values.astype(np.bool_), part.null)
 
-    def cell(self, row: Row) -> Cell:
-        """The opposite."""
-        part = self.part.cell(row)
-        return None if part is None else not part
+    def _cell(self) -> CellOf:
+        part_of = self.part.cell
+
+        def opposite(row: Row) -> Cell:
+            part = part_of(row)
+            return None if part is None else not part
+
+        return opposite
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +312,9 @@ class IsNull(Expression):
         null = self.part.evaluate(columns).null
         return Vector(Kind.BOOLEAN, null, np.zeros(null.shape, dtype=np.bool_))
 
-    def cell(self, row: Row) -> Cell:
-        """True where the part is NULL."""
-        return self.part.cell(row) is None
+    def _cell(self) -> CellOf:
+        part_of = self.part.cell
+        return lambda row: part_of(row) is None
 
 
 _CELL_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -289,6 +323,7 @@ _CELL_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "upper": str.upper,
     "least": min,
     "greatest": max,
+    "coalesce": operator.itemgetter(0),
 }
 
 
@@ -333,15 +368,19 @@ class Call(Expression):
             result = self._either(result, vector)
         return result
 
-    def cell(self, row: Row) -> Cell:
-        """The function of one row."""
-        cells: list[Any] = [argument.cell(row) for argument in self.arguments]
-        if self.name in ("abs", "lower", "upper"):
-            return None if cells[0] is None else _CELL_FUNCTIONS[self.name](cells[0])
-        known = [cell for cell in cells if cell is not None]
-        if not known:
-            return None
-        return known[0] if self.name == "coalesce" else _CELL_FUNCTIONS[self.name](known)
+    def _cell(self) -> CellOf:
+        arguments, call = [argument.cell for argument in self.arguments], _CELL_FUNCTIONS[self.name]
+        only = arguments[0]
+
+        def of_one(row: Row) -> Cell:
+            cell = only(row)
+            return None if cell is None else call(cell)
+
+        def of_known(row: Row) -> Cell:
+            known = [cell for argument in arguments if (cell := argument(row)) is not None]
+            return call(known) if known else None
+
+        return of_one if self.name in ("abs", "lower", "upper") else of_known
 
     def _either(self, left: Vector, right: Vector) -> Vector:
         null = np.asarray(left.null & right.null)
@@ -397,14 +436,42 @@ def _decided_by(decisive: bool, parts: list[Vector]) -> Vector:
     return Vector(Kind.BOOLEAN, decided if decisive else ~decided, np.asarray(null & ~decided))
 
 
-def _cell_decided_by(decisive: bool, parts: tuple[Expression, ...], row: Row) -> Cell:
-    unknown = False
-    for part in parts:
-        cell = part.cell(row)
-        if cell is decisive:
-            return decisive
-        unknown = unknown or cell is None
-    return None if unknown else not decisive
+def _cell_decided_by(decisive: bool, parts: Sequence[CellOf]) -> CellOf:
+    if len(parts) == 2:
+        first, second = parts
+
+        def decided_by_two(row: Row) -> Cell:
+            one = first(row)
+            if one is decisive:
+                return decisive
+            other = second(row)
+            if other is decisive:
+                return decisive
+            return None if one is None or other is None else not decisive
+
+        return decided_by_two
+
+    def decided(row: Row) -> Cell:
+        unknown = False
+        for part in parts:
+            cell = part(row)
+            if cell is decisive:
+                return decisive
+            unknown = unknown or cell is None
+        return None if unknown else not decisive
+
+    return decided
+
+
+def _among(name: str, values: Iterable[Cell], *, wanted: bool) -> CellOf:
+    """Whether a column has one of some values, or where not ``wanted`` none of them."""
+    listed = frozenset(values)
+
+    def among(row: Row) -> Cell:
+        value = row[name]
+        return None if value is None else (value in listed) is wanted
+
+    return among
 
 
 def _require(expression: Expression, wanted: Kind, fields: Mapping[str, Kind], by: str) -> None:

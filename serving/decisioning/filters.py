@@ -14,8 +14,10 @@ from serving.decisioning.columns import Bools, Columns, Ints
 from serving.decisioning.contact_policy import NO_RULINGS, Rulings
 from serving.decisioning.rules import FEW_ROWS, Rule
 
+_Told = tuple[tuple[str, ...], Sequence[int] | Ints]  # what codes stand for, "" for none, and the code of each customer
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(eq=False, slots=True)  # to freeze it takes as long as a rule on one customer
 class Filtered:
     """An action against some customers.
 
@@ -59,17 +61,16 @@ class Filters:
             DataError: a column is missing or of the wrong type.
             UsageError: a column's type does not fit a rule.
         """
-        rows = self._columns.rows
-        tables: list[tuple[str, ...]] = []
-        codes: list[list[int] | Ints] = []
+        columns, rows = self._columns, self._columns.rows
+        told: list[_Told]
+        if rows <= FEW_ROWS:
+            told = [(table, codes) for table, rule in stages if any(codes := rule.codes(columns))]
+        else:
+            told = [(table, rule.codes(columns)) for table, rule in stages]
         if calendar := action.calendar(self._day):
-            tables.append(("", calendar))
-            codes.append([1] * rows)
-        for table, rule in stages:
-            tables.append(table)
-            codes.append(rule.evaluate(self._columns).codes)
+            told.insert(0, (("", calendar), [1] * rows))
         channel, closed = self._channels(action)
-        reasons = _listed(tables, codes, rows)
+        reasons = _listed(told, rows)
         ruled, own = self._ruled, self._ruled.actions.get(action.id, {})
         if closed or own or ruled.customers:
             for row in dict.fromkeys((*closed, *own, *ruled.customers)):
@@ -106,7 +107,7 @@ class Filters:
             found = [""] * self._columns.rows
             if rule := self._permissions.get(channel):
                 table = rule.codes_at(f"channel:{channel}")
-                found = [table[code] for code in rule.evaluate(self._columns).codes]
+                found = [table[code] for code in rule.codes(self._columns)]
             for row, code in self._ruled.channels.get(channel, {}).items():
                 found[row] = found[row] or code
             self._closed[channel] = found
@@ -117,15 +118,16 @@ def _joined(*parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for part in parts for code in part if code))
 
 
-def _listed(tables: Sequence[tuple[str, ...]], codes: Sequence[list[int] | Ints], rows: int) -> list[tuple[str, ...]]:
-    """Per customer, the reasons that the codes stand for, each once and in order; customers with the same share one."""
-    if not tables:
+def _listed(told: Sequence[_Told], rows: int) -> list[tuple[str, ...]]:
+    """Per customer, the reasons that were told, each once and in order; customers with the same share one."""
+    if not told:
         return [()] * rows
     if rows <= FEW_ROWS:
-        return [_named(tables, own) if any(own) else () for own in zip(*codes, strict=True)]
-    combined = np.ravel_multi_index(tuple(codes), tuple(len(table) for table in tables))
-    distinct, positions = np.unique(combined, return_inverse=True)
-    parts = np.unravel_index(distinct, tuple(len(table) for table in tables))
+        return [tuple(dict.fromkeys([table[of[row]] for table, of in told if of[row]])) for row in range(rows)]
+    tables, codes = zip(*told, strict=True)
+    lengths = tuple(len(table) for table in tables)
+    distinct, positions = np.unique(np.ravel_multi_index(codes, lengths), return_inverse=True)
+    parts = np.unravel_index(distinct, lengths)
     lists = [_named(tables, own) for own in zip(*(part.tolist() for part in parts), strict=True)]
     return [lists[position] for position in positions.tolist()]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -83,11 +84,6 @@ class Rule:
             *(f"undefined: {clause}" for clause in self.clauses),
         )
 
-    @cached_property
-    def _sound(self) -> set[tuple[Kind, ...]]:
-        """Kinds of the fields that were checked before: for one customer the check takes longer than the rule."""
-        return set()
-
     def evaluate(self, frame: Columns | pd.DataFrame) -> RuleResult:
         """The rule for each row; NULL does not pass. To be read only: equal rules share the answer.
 
@@ -98,17 +94,22 @@ class Rule:
         columns = frame if isinstance(frame, Columns) else Columns(frame)
         kept = columns.kept.get(self.text)
         if kept is None:
-            kept = columns.kept[self.text] = self._evaluated(columns)
+            kept = columns.kept[self.text] = RuleResult(self, self.codes(columns))
         return kept
 
-    def _evaluated(self, columns: Columns) -> RuleResult:
-        kinds = columns.kinds(self.fields)
-        if kinds not in self._sound:
-            self._check_kinds(dict(zip(self.fields, kinds, strict=True)))
-            self._sound.add(kinds)
-        if columns.rows > FEW_ROWS:
-            return RuleResult(self, self._codes(columns))
-        return RuleResult(self, [self._code(row) for row in columns.cells(self.fields)])
+    def codes(self, columns: Columns) -> list[int] | Ints:
+        """Of each row, 0 where it passes, else a position in ``reasons``; a list for few rows. To be read only: equal
+        rules share the answer.
+
+        Raises:
+            DataError: as :meth:`evaluate`.
+            UsageError: as :meth:`evaluate`.
+        """
+        codes = columns.codes.get(self.text)
+        if codes is None:
+            few = columns.rows <= FEW_ROWS
+            codes = columns.codes[self.text] = self._of_few(columns) if few else self._codes(columns)
+        return codes
 
     def codes_at(self, stage: str) -> tuple[str, ...]:
         """``reasons`` as codes of a stage of the filters, which they begin with unless a field is missing."""
@@ -123,6 +124,7 @@ class Rule:
         return {}
 
     def _codes(self, columns: Columns) -> Ints:
+        self._check_kinds(dict(zip(self.fields, columns.kinds(self.fields), strict=True)))
         reason = np.zeros(columns.rows, dtype=np.int64)
         undecided = np.zeros(columns.rows, dtype=np.int64)
         for number, expression in enumerate(self.expressions):
@@ -134,17 +136,55 @@ class Rule:
                 undecided = np.where((undecided == 0) & null, self._why_null(number, null, columns), undecided)
         return np.where(reason == 0, undecided, reason)
 
-    def _code(self, row: Row) -> int:
-        undecided = 0
-        for number, expression in enumerate(self.expressions):
-            cell = expression.cell(row)
+    @cached_property
+    def _of_few(self) -> Callable[[Columns], list[int]]:
+        """The codes of few rows. A function, since the rule's own attributes take longer to reach than its variables;
+        and it keeps the kinds that were checked before, since the check takes longer than the rule."""
+        names, of_row = self.fields, self._of_row
+        kinds_in: Callable[[Mapping[str, Kind]], Hashable] = itemgetter(*names) if names else lambda _: ()
+        sound: set[Hashable] = set()
+
+        def of_few(columns: Columns) -> list[int]:
+            try:
+                kinds = kinds_in(columns.cell_kinds)
+            except KeyError:
+                kinds = None
+            if kinds is None:
+                columns.read_cells(names)
+                kinds = kinds_in(columns.cell_kinds)
+            if kinds not in sound:
+                self._check_kinds(columns.cell_kinds)
+                sound.add(kinds)
+            return list(map(of_row, columns.cells))
+
+        return of_few
+
+    @property
+    def _of_row(self) -> Callable[[Row], int]:
+        cells = [expression.cell for expression in self.expressions]
+        first, why_undecided = cells[0], self._why_undecided
+
+        def of_one_clause(row: Row) -> int:
+            cell = first(row)
             if cell is False:
-                return number + 1
-            if cell is None and not undecided:
-                missing = first_missing_cell(expression, row, self.fields)
-                clauses = len(self.clauses)
-                undecided = 1 + clauses + (missing if missing >= 0 else len(self.fields) + number)
-        return undecided
+                return 1
+            return why_undecided(0, row) if cell is None else 0
+
+        def of_clauses(row: Row) -> int:
+            undecided = 0
+            for number, cell_of in enumerate(cells):
+                cell = cell_of(row)
+                if cell is False:
+                    return number + 1
+                if cell is None and not undecided:
+                    undecided = why_undecided(number, row)
+            return undecided
+
+        return of_one_clause if len(cells) == 1 else of_clauses
+
+    def _why_undecided(self, number: int, row: Row) -> int:
+        missing = first_missing_cell(self.expressions[number], row, self.fields)
+        return 1 + len(self.clauses) + (missing if missing >= 0 else len(self.fields) + number)
 
     def _why_null(self, number: int, null: Bools, columns: Columns) -> Ints:
         codes = np.zeros(columns.rows, dtype=np.int64)
@@ -166,7 +206,7 @@ class RuleResult:
 
     Attributes:
         rule: the rule.
-        codes: of each row, 0 where it passed, else a position in ``rule.reasons``; a list for few rows.
+        codes: as :meth:`Rule.codes` gives them.
     """
 
     rule: Rule

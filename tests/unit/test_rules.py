@@ -256,9 +256,38 @@ def _predicates(of: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
+def _common(field: st.SearchStrategy[str], value: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """A field and plain values, which have functions of their own for one row."""
+    listed = st.lists(value, min_size=1, max_size=3).map(", ".join)
+    equal = st.builds(
+        lambda name, values: " OR ".join(f"{name} = {one}" for one in values),
+        field,
+        st.lists(value, min_size=2, max_size=3),
+    )
+    return (
+        st.builds("({} {} {})".format, field, st.sampled_from(CHANGED), value)
+        | st.builds("({} {} ({}))".format, field, st.sampled_from(["IN", "NOT IN"]), listed)
+        | equal.map("({})".format)
+    )
+
+
+COMMON = (
+    _common(st.sampled_from(["x", "y"]), NUMBERS.filter(lambda value: value >= 0).map(str))
+    | _common(st.sampled_from(["s", "t"]), TEXT_LITERALS)
+    | st.builds("(flag {} {})".format, st.sampled_from(["=", "<>"]), st.sampled_from(["TRUE", "FALSE"]))
+)
 CONDITIONS = st.recursive(
-    st.sampled_from(["flag", "TRUE", "FALSE"]) | _predicates(NUMERIC) | _predicates(TEXTUAL),
-    lambda of: _infix(["AND", "OR", "=", "<>"], of) | of.map("(NOT {})".format) | of.map("({} IS NULL)".format),
+    st.sampled_from(["flag", "TRUE", "FALSE"]) | COMMON | _predicates(NUMERIC) | _predicates(TEXTUAL),
+    lambda of: (
+        _infix(["AND", "OR", "=", "<>"], of)
+        | st.builds(
+            lambda by, parts: f"({f' {by} '.join(parts)})",
+            st.sampled_from(["AND", "OR"]),
+            st.lists(of, min_size=3, max_size=4),
+        )
+        | of.map("(NOT {})".format)
+        | of.map("({} IS NULL)".format)
+    ),
     max_leaves=5,
 )
 
@@ -309,11 +338,12 @@ def test_plain_values_are_those_of_numpy_at_every_node(condition: str, rows: lis
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     rule, columns = compile_rule(condition, COLUMNS), Columns(frame)
     evaluated_both_ways(rule, frame)
+    columns.read_cells(COLUMNS)
     for node in nodes(rule.expressions):
         vector = node.evaluate(columns)
         nulls, values = (np.broadcast_to(part, len(frame)).tolist() for part in (vector.null, vector.values))
         wanted = [None if null else value for null, value in zip(nulls, values, strict=True)]
-        found = [node.cell(row) for row in columns.cells(COLUMNS)]
+        found = [node.cell(row) for row in columns.cells]
         assert list(map(repr, found)) == list(map(repr, wanted))
 
 
