@@ -112,9 +112,9 @@ class Manifest(Part):
         return ModelInputs(self.columns)
 
     @cached_property
-    def groups(self) -> dict[str, list[int]]:
-        """See :func:`groups_of`."""
-        return groups_of(self.columns)
+    def groups(self) -> ColumnGroups:
+        """The groups of its columns."""
+        return ColumnGroups(self.columns)
 
     def percentile(self, values: Floats) -> Floats:
         """Percentile (0-100) of each value within the population of the grid; the same for one row or a million."""
@@ -246,12 +246,29 @@ def percentile_grid(values: Floats) -> tuple[float, ...]:
     return tuple(float(value) for value in np.quantile(values, np.linspace(0, 1, GRID_POINTS)))
 
 
-def groups_of(columns: tuple[FeatureColumn, ...]) -> dict[str, list[int]]:
-    """Group of features -> the positions of its columns, in the order of the columns."""
-    places: dict[str, list[int]] = {}
-    for i, column in enumerate(columns):
-        places.setdefault(column.group, []).append(i)
-    return places
+class ColumnGroups:
+    """Groups of features, and what contributions come to in each.
+
+    Attributes:
+        names: of the groups, in the order of their first columns.
+    """
+
+    def __init__(self, columns: tuple[FeatureColumn, ...]) -> None:
+        places: dict[str, list[int]] = {}
+        for i, column in enumerate(columns):
+            places.setdefault(column.group, []).append(i)
+        self.names = tuple(places)
+        self._order = np.array([place for group in places.values() for place in group], dtype=np.intp)
+        self._starts = np.cumsum([0, *map(len, places.values())], dtype=np.intp)[:-1]
+
+    def sums(self, contributions: Floats) -> Floats:
+        """What each group adds to the log-odds, shape (rows, names).
+
+        Args:
+            contributions: of ``ChurnPredictor.contributions``.
+        """
+        # Each row's own sum, not a product of matrices, whose last digit depends on how many rows there are.
+        return np.add.reduceat(contributions.take(self._order, axis=1), self._starts, axis=1)
 
 
 def model_matrix(features: Features, columns: tuple[FeatureColumn, ...]) -> Floats:
@@ -268,8 +285,8 @@ class ModelInputs:
 
     def __init__(self, columns: tuple[FeatureColumn, ...]) -> None:
         self._width = len(columns)
-        self._numbers = [i for i, column in enumerate(columns) if column.categories is None]
-        self._names = tuple(columns[i].name for i in self._numbers)
+        self._numbers = np.array([i for i, column in enumerate(columns) if column.categories is None], dtype=np.intp)
+        self._names = tuple(column.name for column in columns if column.categories is None)
         self._words = [
             (i, column.name, column.categories, {word: float(code) for code, word in enumerate(column.categories)})
             for i, column in enumerate(columns)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
 import lightgbm as lgb
@@ -126,19 +124,6 @@ class ChurnPredictor:
             parts[:, :-1] += share * (manifest.linear.effects(inputs) if line is None else line)
             parts[:, -1] += share * manifest.linear.intercept
         return parts
-
-
-def by_group(contributions: Floats, groups: Mapping[str, list[int]]) -> dict[str, Floats]:
-    """Group of features -> what it adds to the log-odds of each row, shape (rows,), in the order of the groups.
-
-    Args:
-        contributions: of :meth:`ChurnPredictor.contributions`.
-        groups: of the manifest.
-    """
-    # Each row's own sum, not a product of matrices, whose last digit depends on how many rows there are.
-    beside = np.ascontiguousarray(contributions[:, [place for group in groups.values() for place in group]])
-    starts = [0, *accumulate(len(group) for group in groups.values())][:-1]
-    return dict(zip(groups, np.add.reduceat(beside, starts, axis=1).T, strict=True))
 
 
 def _level(percentile: Floats, limits: tuple[float, float]) -> NDArray[np.int_]:

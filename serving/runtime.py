@@ -143,6 +143,10 @@ class Runtime:
 
     def versions(self) -> ModelVersions:
         """The models and the policy that answer now."""
+        return self._versions
+
+    @cached_property
+    def _versions(self) -> ModelVersions:
         policy = "none" if self.catalogue is None else self.policy.version(self.catalogue.hash)
         return ModelVersions(self.scorer.churn_version, self.scorer.value_version, policy)
 

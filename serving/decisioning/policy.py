@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Annotated, cast
 
 import numpy as np
@@ -51,12 +52,14 @@ class PolicySettings(BaseModel):
 
     def version(self, catalogue_hash: str) -> str:
         """The policy version: algorithm, settings and catalogue; equal versions give equal decisions."""
+        return f"{self._version}/{catalogue_hash[:12]}"
+
+    @cached_property
+    def _version(self) -> str:
         salt = hashlib.sha256(self.salt.encode()).hexdigest()[:8]
         holdout = f",h={self.holdout:g}" if self.holdout else ""
-        return (
-            f"greedy-thompson-uniform/{ALGORITHM}/t={self.thompson:g},f={self.uniform:g},n={self.draws},s={salt}{holdout}"
-            f"/{catalogue_hash[:12]}"
-        )
+        numbers = f"t={self.thompson:g},f={self.uniform:g},n={self.draws},s={salt}{holdout}"
+        return f"greedy-thompson-uniform/{ALGORITHM}/{numbers}"
 
 
 def thompson_share(terms: ActionTerms, draws: Draws, eligible: Bools) -> Floats:

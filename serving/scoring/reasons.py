@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernel.artefacts import FeatureColumn, Floats
-from kernel.churn_predictor import by_group
+from kernel.artefacts import ColumnGroups, FeatureColumn, Floats
 from kernel.feature_rows import FeatureRows
 from kernel.types import GroupEffect, Reason
 from serving.scoring.wording import Value, Wording
@@ -49,22 +47,19 @@ def top_reasons(
     return reasons
 
 
-def group_effects(
-    contributions: Floats, places: Mapping[str, list[int]], wording: Wording
-) -> list[tuple[GroupEffect, ...]]:
+def group_effects(contributions: Floats, groups: ColumnGroups, wording: Wording) -> list[tuple[GroupEffect, ...]]:
     """The parts summed by group, the largest first; with the base they make the log-odds of each row.
 
     Args:
         contributions: shape (rows, columns + 1), log-odds.
-        places: group -> its columns.
+        groups: of the columns.
     """
-    groups = by_group(contributions, places)
-    names, effects = list(groups), np.column_stack(list(groups.values()))
+    names, effects = groups.names, groups.sums(contributions)
     labels = [wording.group(name) for name in names]
     order = np.argsort(-np.abs(effects), axis=1, kind="stable").tolist()
     return [
-        tuple(GroupEffect(names[i], labels[i], float(row[i])) for i in ranked)
-        for row, ranked in zip(effects, order, strict=True)
+        tuple([GroupEffect(names[i], labels[i], row[i]) for i in ranked])
+        for row, ranked in zip(effects.tolist(), order, strict=True)
     ]
 
 

@@ -241,7 +241,9 @@ class Scorer:
     def _status(self, rows: FeatureRows, consent: NDArray[np.bool_]) -> NDArray[np.object_]:
         churn = self.churn.manifest
         active = cohorts.at_risk(rows, churn.definition, churn.active_days)
-        status = np.where(active, Status.SCORED, Status.INACTIVE).astype(object)
+        status = np.empty(len(rows), dtype=object)
+        status[:] = Status.SCORED
+        status[~active] = Status.INACTIVE
         status[~cohorts.is_known(rows, churn.definition)] = Status.INSUFFICIENT_HISTORY
         status[~consent] = Status.NO_CONSENT
         return status

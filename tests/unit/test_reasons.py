@@ -8,7 +8,7 @@ import pytest
 
 from features.definitions import feature_set
 from features.groups import LABELS
-from kernel.artefacts import FeatureColumn, groups_of
+from kernel.artefacts import ColumnGroups, FeatureColumn
 from kernel.feature_rows import FrameRows
 from serving.scoring.reasons import group_effects, top_reasons
 from serving.scoring.wording import Wording
@@ -122,7 +122,7 @@ def test_reasons_and_groups() -> None:
         ("orders_30d", None, -0.4),
         ("mean_gap_days", None, 0.2),
     ]
-    [groups] = group_effects(parts, groups_of(columns), ENGLISH)
+    [groups] = group_effects(parts, ColumnGroups(columns), ENGLISH)
     assert [(one.group, one.effect) for one in groups] == [("rfm", 0.9), ("trend", -0.4), ("rhythm", 0.2)]
     assert groups[0].label == "Recency, frequency and spend"
 
@@ -130,5 +130,5 @@ def test_reasons_and_groups() -> None:
 def test_groups_of_one_customer_have_the_bits_of_many() -> None:
     columns = tuple(column(feature.name) for feature in FEATURES)
     parts = np.random.default_rng(3).normal(size=(200, len(columns) + 1))
-    together = group_effects(parts, groups_of(columns), ENGLISH)
-    assert [group_effects(parts[i : i + 1], groups_of(columns), ENGLISH)[0] for i in range(200)] == together
+    together = group_effects(parts, ColumnGroups(columns), ENGLISH)
+    assert [group_effects(parts[i : i + 1], ColumnGroups(columns), ENGLISH)[0] for i in range(200)] == together

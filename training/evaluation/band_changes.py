@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from kernel.churn_predictor import ChurnPredictor, by_group
+from kernel.churn_predictor import ChurnPredictor
 from kernel.part import Floats
 
 MOST_ROWS = 20_000
@@ -60,5 +60,6 @@ def summed(changes: pd.DataFrame) -> pd.DataFrame:
 def _seen(model: ChurnPredictor, population: pd.DataFrame) -> tuple[Floats, dict[str, Floats]]:
     """Percentiles, and what each group adds to the log-odds."""
     inputs = model.inputs(population)
-    groups = by_group(model.contributions(inputs), model.manifest.groups)
-    return model.percentile(model.probability(inputs)), groups
+    groups = model.manifest.groups
+    effects = dict(zip(groups.names, groups.sums(model.contributions(inputs)).T, strict=True))
+    return model.percentile(model.probability(inputs)), effects

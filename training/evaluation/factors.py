@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kernel.churn_predictor import ChurnPredictor, by_group
+from kernel.churn_predictor import ChurnPredictor
 from kernel.part import Floats
 from kernel.types import Band
 
@@ -35,14 +35,15 @@ def band_factors(model: ChurnPredictor, inputs: Floats) -> list[BandFactors]:
         inputs: the model's, of the cohort, shape (rows, columns); of more than ``MOST_ROWS`` every n-th is taken.
     """
     some = inputs[:: max(1, len(inputs) // MOST_ROWS)]
-    groups, probability = by_group(model.contributions(some), model.manifest.groups), model.probability(some)
+    names, probability = model.manifest.groups.names, model.probability(some)
+    groups = model.manifest.groups.sums(model.contributions(some))
     bands = model.bands(model.percentile(probability))
     found: list[BandFactors] = []
     for band in (Band.HIGH, Band.MEDIUM, Band.LOW):
         here = bands == band
         if not here.any():
             continue
-        effects = {name: float(effect[here].mean()) for name, effect in groups.items()}
+        effects = {name: float(effect[here].mean()) for name, effect in zip(names, groups.T, strict=True)}
         ranked = dict(sorted(effects.items(), key=lambda one: -abs(one[1])))
         found.append(BandFactors(band, int(here.sum()), float(probability[here].mean()), ranked))
     return found
