@@ -80,7 +80,7 @@ class Prepared:
 
 
 class Direct:
-    """One transaction on the driver."""
+    """Statements on the driver."""
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
@@ -98,27 +98,8 @@ class Direct:
 
 @contextmanager
 def direct(engine: Engine, *, writes: bool = False) -> Generator[Direct]:
-    """A transaction, on disk at the end; an error undoes it. ``writes``: SQLite takes the write lock at once.
-
-    Raises:
-        The driver's errors as they are; :func:`driver_error` names their base.
-    """
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        if engine.dialect.name == "sqlite":
-            cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        yield Direct(cursor)
-        connection.commit()
-    except driver_error(engine):
-        connection.invalidate()  # it may be gone, with the server or the file
-        raise
-    finally:
-        connection.close()
-
-
-def rows_found(engine: Engine, statement: Prepared, given: Mapping[str, Any]) -> list[Row]:
-    """What one query finds, with no transaction around it: to a server that would be two ways more there and back.
+    """One transaction that ``writes``: on disk at the end, undone by an error; SQLite takes the write lock at once. Or
+    questions, each with the newest answer: a transaction around them is two more ways to a server and back.
 
     Raises:
         The driver's errors as they are; :func:`driver_error` names their base.
@@ -127,16 +108,21 @@ def rows_found(engine: Engine, statement: Prepared, given: Mapping[str, Any]) ->
     driver: Any = connection.dbapi_connection
     begins_by_itself = engine.dialect.name == "postgresql"
     try:
-        if begins_by_itself:
+        if begins_by_itself and not writes:
             driver.autocommit = True
-        rows = Direct(connection.cursor()).rows(statement, given)
-        if begins_by_itself:
-            driver.autocommit = False
-        return rows
+        cursor = connection.cursor()
+        if writes and not begins_by_itself:
+            cursor.execute("BEGIN IMMEDIATE")
+        yield Direct(cursor)
+        if writes:
+            connection.commit()
     except driver_error(engine):
         connection.invalidate()  # it may be gone, with the server or the file
         raise
     finally:
+        if begins_by_itself and connection.is_valid:
+            connection.rollback()
+            driver.autocommit = False
         connection.close()
 
 

@@ -22,7 +22,7 @@ from features.engine.manifest import SnapshotManifest
 from features.engine.online_load import Load
 from features.engine.online_tables import LAYOUT, RowLayout
 from features.engine.snapshot import Snapshot, StoredRows
-from kernel.direct_sql import Prepared, Row, driver_error, rows_found
+from kernel.direct_sql import Prepared, Row, direct, driver_error
 from kernel.errors import ForesightError, NotFoundError, UsageError
 from kernel.settings import Settings
 from kernel.sql import checked_url, open_sql, sqlite_file
@@ -225,7 +225,8 @@ class OnlineStore:
         if self.file is not None and not self.file.exists():
             return []  # asking would make it
         try:
-            return rows_found(self._engine, statement, parameters)
+            with direct(self._engine) as look:
+                return look.rows(statement, parameters)
         except driver_error(self._engine) as error:
             if _no_table(error):
                 return []
