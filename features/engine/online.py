@@ -38,22 +38,23 @@ _LOOK_UP = (
     "SELECT c.number, f.customer_id, f.consent, f.numbers, f.words FROM online_current AS c "
     "LEFT JOIN online_features AS f ON f.snapshot = c.number AND f.customer_id {chosen} WHERE c.project = :project"
 )
-_CHOSEN = {"sqlite": "IN (SELECT value FROM json_each(:ids))", "postgresql": "= ANY(:ids)"}
+_ONE = text(_LOOK_UP.format(chosen="= :ids"))
+_MANY = {
+    "sqlite": text(_LOOK_UP.format(chosen="IN (SELECT value FROM json_each(:ids))")),
+    "postgresql": text(_LOOK_UP.format(chosen="= ANY(:ids)")),
+}
+_HISTORY = text(
+    "SELECT h.content FROM online_current AS c JOIN online_histories AS h ON h.snapshot = c.number "
+    "WHERE c.project = :project AND h.customer_id = :id"
+)
+_NUMBER = text("SELECT number FROM online_current WHERE project = :project")
+_CONTENT = text("SELECT layout, content FROM online_snapshots WHERE number = :number")
 
 
 class _Statements:
     def __init__(self, dialect: Dialect) -> None:
-        self.one, self.many, self.history, self.number, self.content = (
-            Prepared(text(statement), dialect)
-            for statement in (
-                _LOOK_UP.format(chosen="= :ids"),
-                _LOOK_UP.format(chosen=_CHOSEN[dialect.name]),
-                "SELECT h.content FROM online_current AS c JOIN online_histories AS h ON h.snapshot = c.number "
-                "WHERE c.project = :project AND h.customer_id = :id",
-                "SELECT number FROM online_current WHERE project = :project",
-                "SELECT layout, content FROM online_snapshots WHERE number = :number",
-            )
-        )
+        every = (_ONE, _MANY[dialect.name], _HISTORY, _NUMBER, _CONTENT)
+        self.one, self.many, self.history, self.number, self.content = (Prepared(one, dialect) for one in every)
 
 
 class OnlineUnavailableError(ForesightError):

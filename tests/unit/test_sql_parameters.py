@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [*sorted((ROOT / "serving").rglob("*.py")), ROOT / "features/engine/online.py", ROOT / "kernel/sql.py"]
+OTHERS = ("features/engine/online.py", "kernel/sql.py", "kernel/direct_sql.py", "kernel/lazy_database.py")
+FILES = [*sorted((ROOT / "serving").rglob("*.py")), *(ROOT / name for name in OTHERS)]
 RUNS = {"text", "execute", "executemany", "executescript", "exec_driver_sql", "sql", "raw_sql", "query"}
 STATEMENT = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|WITH|PRAGMA|COPY|ATTACH|MERGE|TRUNCATE|VACUUM)\b"
