@@ -106,12 +106,13 @@ def direct(engine: Engine, *, writes: bool = False) -> Generator[Direct]:
     """
     connection = engine.raw_connection()
     driver: Any = connection.dbapi_connection
-    begins_by_itself = engine.dialect.name == "postgresql"
+    is_sqlite = engine.dialect.name == "sqlite"
+    stands_alone = not writes and not is_sqlite  # SQLite's driver begins nothing by itself
     try:
-        if begins_by_itself and not writes:
+        if stands_alone:
             driver.autocommit = True
         cursor = connection.cursor()
-        if writes and not begins_by_itself:
+        if writes and is_sqlite:
             cursor.execute("BEGIN IMMEDIATE")
         yield Direct(cursor)
         if writes:
@@ -120,8 +121,7 @@ def direct(engine: Engine, *, writes: bool = False) -> Generator[Direct]:
         connection.invalidate()  # it may be gone, with the server or the file
         raise
     finally:
-        if begins_by_itself and connection.is_valid:
-            connection.rollback()
+        if stands_alone and connection.is_valid:
             driver.autocommit = False
         connection.close()
 

@@ -82,14 +82,15 @@ class GoldenModel:
 
     def _answers_as_before(self, rows: GoldenRows, known: Container[str]) -> bool:
         try:
-            now = predictions(self.predictor, rows.features(known))
+            features = rows.features(known)
+            now = predictions(self.predictor, features)
         except KeyError as missing:
             raise RegistryError(
                 f"The model reads the feature {missing}, which is not stored.",
                 where=str(self.folder / MANIFEST),
                 fix="Publish features of these definitions (foresight score), or train again.",
             ) from missing
-        if list(now.columns) != list(rows.answers) or not _reasons_add_up(self.predictor, rows.features(known)):
+        if list(now.columns) != list(rows.answers) or not _reasons_add_up(self.predictor, features):
             return False
         return all(
             np.allclose(now[name].to_numpy(), values, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True)

@@ -80,7 +80,6 @@ class Columns:
         rows: how many customers.
         cell_kinds: the types of the columns that ``cells`` has.
         codes: what was found about them before, by the text of the rule: many actions share one.
-        kept: the same, as results.
     """
 
     def __init__(self, fields: Fields | pd.DataFrame, *, where: str = "the customers to decide for") -> None:
@@ -90,7 +89,6 @@ class Columns:
         self._vectors: dict[str, Vector] = {}
         self.cell_kinds: dict[str, Kind] = {}
         self.codes: dict[str, Any] = {}
-        self.kept: dict[str, Any] = {}
 
     def vector(self, name: str) -> Vector:
         """The column ``name``, of shape (rows,). NaN, None and infinite numbers are NULL.

@@ -85,17 +85,13 @@ class Rule:
         )
 
     def evaluate(self, frame: Columns | pd.DataFrame) -> RuleResult:
-        """The rule for each row; NULL does not pass. To be read only: equal rules share the answer.
+        """The rule for each row; NULL does not pass. To be read only: equal rules share the codes.
 
         Raises:
             DataError: a column is absent or of no known type.
             UsageError: a column's type does not fit the rule.
         """
-        columns = frame if isinstance(frame, Columns) else Columns(frame)
-        kept = columns.kept.get(self.text)
-        if kept is None:
-            kept = columns.kept[self.text] = RuleResult(self, self.codes(columns))
-        return kept
+        return RuleResult(self, self.codes(frame if isinstance(frame, Columns) else Columns(frame)))
 
     def codes(self, columns: Columns) -> list[int] | Ints:
         """Of each row, 0 where it passes, else a position in ``reasons``; a list for few rows. To be read only: equal
@@ -148,8 +144,6 @@ class Rule:
             try:
                 kinds = kinds_in(columns.cell_kinds)
             except KeyError:
-                kinds = None
-            if kinds is None:
                 columns.read_cells(names)
                 kinds = kinds_in(columns.cell_kinds)
             if kinds not in sound:
